@@ -1,0 +1,62 @@
+/*
+ * env.h - what a session sees of the worker it runs in. The worker fills it in; t/play fills in another.
+ *
+ * Owned by one thread. Nothing here points upward: the session layer knows no settings file and no threads.
+ */
+#ifndef SESSION_ENV_H
+#define SESSION_ENV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/conn.h"
+#include "route/backend.h"
+#include "wire/user_name.h"
+
+struct net_loop;
+struct route;
+struct session;
+struct tls_client;
+struct tls_server;
+
+/* A listener as its sessions see it. Lives as long as they do. */
+struct session_listener {
+	const char *name;
+	enum tls_mode tls;
+	bool cleartext_login;		/* LOGIN and PLAIN are taken without TLS */
+	struct tls_server *tls_server;	/* NULL when tls is TLS_NONE */
+};
+
+/* How long each phase may take, in seconds; the defaults are DESIGN's. */
+struct session_times {
+	double tls;			/* 10: a handshake */
+	double login;			/* 60: from the greeting to a login; each failed one starts it anew */
+	double backend;			/* 30: from the login to the backend's answer, look-up, retries and all */
+};
+
+struct session_env {
+	struct net_loop *loop;
+	struct route *route;
+	const char *id_prefix;		/* unique to this process and worker; session ids are this and a number */
+	uint64_t next_id;
+	enum user_name_case local_case;
+	struct session_times times;
+	bool draining;			/* no logins any more */
+
+	/* Connects c to b; the conn tells as after conn_dial. */
+	void (*connect)(struct session_env *env, struct conn *c, struct backend *b, double seconds, conn_event_fn *on_event);
+
+	/* This worker's TLS context for b. NULL: loop->failure says why. */
+	struct tls_client *(*backend_tls)(struct session_env *env, struct backend *b);
+
+	/* A session is gone: its memory goes at the end of the turn. NULL: nobody asks. */
+	void (*session_gone)(struct session_env *env);
+
+	struct session *first;		/* all sessions, newest first; session.c keeps the list */
+	size_t nsessions;		/* on that list */
+	size_t nrelaying;		/* of them, logged in */
+	uint64_t reasons[64];		/* ends by reason: SESSION_NREASONS fit (asserted) */
+};
+
+#endif

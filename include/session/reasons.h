@@ -1,0 +1,79 @@
+/*
+ * reasons.h - the closed list of why a session ends, and of why a login fails while the client stays.
+ *
+ * Each has one log sentence, one reply (or none) and one counter. t/play/README's table says which play reaches which.
+ */
+#ifndef SESSION_REASONS_H
+#define SESSION_REASONS_H
+
+enum session_reason {
+	SESSION_ALIVE,			/* not ended */
+
+	/* the client's doing */
+	SESSION_CLIENT_GONE,		/* closed or reset the connection */
+	SESSION_CLIENT_LOGOUT,		/* LOGOUT before login */
+	SESSION_CLIENT_TLS_FAILED,	/* handshake */
+	SESSION_CLIENT_INJECTED,	/* bytes behind STARTTLS in clear */
+	SESSION_CLIENT_LITERAL,		/* a literal too large to go on */
+	SESSION_CLIENT_LINE,		/* a line too long to go on */
+	SESSION_CLIENT_BROKEN,		/* a stream that cannot be followed */
+	SESSION_CLIENT_COMMANDS,	/* too many bad commands */
+	SESSION_CLIENT_LOGINS,		/* too many failed logins */
+	SESSION_CLIENT_SLOW_TLS,	/* handshake timed out */
+	SESSION_CLIENT_SLOW_LOGIN,	/* did not log in in time */
+
+	/* the backend's, after login */
+	SESSION_BACKEND_GONE,		/* ended the session (after a LOGOUT this is how all is well) */
+	SESSION_BACKEND_RESET,		/* connection lost with an error */
+	SESSION_HALF_OPEN,		/* one side has ended, the other did not follow */
+
+	/* ours */
+	SESSION_DRAINED,		/* the server stops: not logged in, or time is up */
+	SESSION_STOPPED,		/* at once, by a second SIGTERM */
+	SESSION_NO_DESCRIPTOR,		/* out of descriptors or memory for a socket */
+	SESSION_NREASONS,
+};
+
+struct session_reason_text {
+	const char *name;	/* the counter's */
+	const char *log;	/* why="..." */
+	const char *reply;	/* without CRLF; NULL: none. Said only before login, or where the tracker knows it is safe */
+};
+
+extern const struct session_reason_text session_reasons[SESSION_NREASONS];
+
+/* Why a login fails while the client stays connected and may try again. */
+enum login_reason {
+	LOGIN_OK,
+	LOGIN_BAD_PASSWORD,		/* the backend said so */
+	LOGIN_REFUSED,			/* the backend said NO with a code of its own: passed on */
+	LOGIN_NO_TLS,			/* PRIVACYREQUIRED */
+	LOGIN_BAD_NAME,			/* not a user name */
+	LOGIN_BAD_BASE64,
+	LOGIN_BAD_SASL,
+	LOGIN_ABORTED,			/* "*" */
+	LOGIN_MECHANISM,		/* no such mechanism */
+	LOGIN_CANNOT,			/* the backend has no way to take this login */
+	LOGIN_ACCOUNT_CLOSED,		/* record says closed */
+	LOGIN_DIRECTORY_DOWN,
+	LOGIN_MISCONFIGURED,		/* record names what the settings do not know */
+	LOGIN_BACKEND_DOWN,		/* cannot connect */
+	LOGIN_BACKEND_SLOW,		/* no answer in time */
+	LOGIN_BACKEND_BROKEN,		/* nonsense, PREAUTH, BYE, or closed in mid login */
+	LOGIN_BACKEND_UNAVAILABLE,	/* the backend said NO [UNAVAILABLE] until time was up */
+	LOGIN_BACKEND_TLS,		/* no STARTTLS, bad certificate, handshake */
+	LOGIN_BACKEND_LOGINDISABLED,	/* and no TLS there: no credential was sent */
+	LOGIN_BACKEND_SERVERBUG,	/* the backend said SERVERBUG */
+	LOGIN_DRAINING,			/* the server is about to stop */
+	LOGIN_NREASONS,
+};
+
+struct login_reason_text {
+	const char *name;
+	const char *log;
+	const char *reply;	/* behind the tag and a space: "NO [UNAVAILABLE] ..." */
+};
+
+extern const struct login_reason_text login_reasons[LOGIN_NREASONS];
+
+#endif

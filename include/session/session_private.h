@@ -1,0 +1,192 @@
+/*
+ * session_private.h - a session from inside, for the files of this layer.
+ *
+ *	TLS <-> COMMAND -> ROUTE -> CONNECT -> LOGIN -> RELAY -> GONE
+ *	           ^---------'---------'---------'  (a login that fails: NO, and the client may try again)
+ *
+ * session.c	the table of steps, the loop that runs it, the one function that ends a session
+ * client_dialogue.c	what the client says before login, and what it is told
+ * backend_dialogue.c	what is said to the backend until it has let the user in
+ * relay.c	the bytes afterwards
+ * login.c	what only login needs: buffers with bounds, credentials; wiped and freed when relaying starts
+ *
+ * A client's states and a backend's are two enums, never one.
+ */
+#ifndef SESSION_SESSION_PRIVATE_H
+#define SESSION_SESSION_PRIVATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/reap.h"
+#include "net/conn.h"
+#include "net/loop.h"
+#include "net/timers.h"
+#include "route/route.h"
+#include "session/env.h"
+#include "session/reasons.h"
+#include "session/session.h"
+#include "wire/imap_caps.h"
+#include "wire/imap_command.h"
+#include "wire/imap_frame.h"
+#include "wire/sasl.h"
+
+#define COMMAND_MAX (8 * 1024)		/* a whole command with its literals */
+#define SASL_LINE_MAX (16 * 1024)	/* base64 of AUTHENTICATE: an answer, or an initial response */
+#define PIPELINED_MAX (8 * 1024)	/* read from a client while its login is under way */
+#define INPUT_MAX (SASL_LINE_MAX + IMAP_TAG_MAX + 64)	/* the longest AUTHENTICATE line: what the client's buffer may grow to */
+#define BACKEND_LINE_MAX (8 * 1024)	/* of a backend, before it has let the user in */
+#define INPUT_START 512			/* what both buffers start with */
+#define BAD_COMMANDS_MAX 3
+#define FAILED_LOGINS_MAX 5
+#define UNAVAILABLE_TRIES 3		/* logins again after NO [UNAVAILABLE] ... */
+#define UNAVAILABLE_PAUSE 1.0		/* ... with this many seconds between them */
+#define HALF_OPEN_SECONDS 60.0		/* one side has ended, the other neither ends nor moves */
+
+enum session_step { STEP_TLS, STEP_COMMAND, STEP_ROUTE, STEP_CONNECT, STEP_LOGIN, STEP_RELAY, STEP_GONE, STEP_N };
+
+/* One side of a session; both are the same. */
+struct half {
+	struct conn conn;
+	struct half *other;
+	struct session *session;
+	struct buf *waiting;	/* for this side: what it did not take at once; the other is not read meanwhile */
+	uint64_t bytes;		/* read from this side while relaying */
+	bool ended;		/* this side has ended its half */
+	bool finished;		/* and we ours towards it */
+};
+
+struct session {
+	struct half client, backend;
+	struct session_env *env;
+	const struct session_listener *listener;
+	struct session *next, *prev;
+	struct timer deadline;
+	struct reap_item reap;
+	struct login *login;	/* NULL from relaying on */
+	struct backend *to;	/* where the user goes; NULL: not known yet */
+	const char *routed_by;
+	const char *mechanism;	/* of the login under way or done: "LOGIN", "PLAIN" */
+	char *user;		/* canonical; NULL before the first login */
+	char *auth;		/* the authentication identity, where it differs */
+	uint64_t id;
+	double began;
+	struct addr peer;
+	uint8_t step;		/* enum session_step */
+	uint8_t why;		/* enum session_reason */
+	bool secure;		/* the client's side has TLS */
+};
+
+/* ---- login.c ---- */
+
+/* Bytes that grow up to a bound and are wiped when they go. */
+struct input {
+	char *p;
+	size_t len, cap, max;
+};
+
+bool input_has_room(struct input *in);			/* makes some, if the bound allows */
+void input_consume(struct input *in, size_t n);		/* the first n bytes are done with */
+void input_free(struct input *in);
+
+/* In order of passage. */
+enum backend_state {
+	BACKEND_IDLE,		/* no connection, or not yet connected */
+	BACKEND_TLS,		/* implicit TLS: handshake */
+	BACKEND_GREETING,
+	BACKEND_STARTTLS,	/* S STARTTLS is out */
+	BACKEND_SECURING,	/* its handshake */
+	BACKEND_CAPABILITY,	/* C CAPABILITY is out */
+	BACKEND_ID,		/* I ID is out alone: no pipelining */
+	BACKEND_LOGIN,		/* L is out, its pieces go one by one as the backend asks */
+	BACKEND_AFTER,		/* logged in; A CAPABILITY is out */
+};
+
+/* The login's own bytes towards the backend; a piece goes out at once, each further one when the backend says "+". */
+#define LOGIN_PIECES_MAX 3
+
+struct login {
+	struct session *session;
+
+	/* client */
+	struct input in;
+	struct imap_frame frame;
+	size_t scanned;			/* bytes of in that the frame has seen: the command under way */
+	bool greeted;
+	bool in_sasl;			/* AUTHENTICATE waits for the client's answer */
+	enum sasl_mechanism sasl;
+	unsigned bad_commands, failed_logins;
+	size_t tag_len;
+	char tag[IMAP_TAG_MAX];
+
+	/* credentials of the attempt under way; spans into secret */
+	char *secret;
+	size_t secret_len;
+	struct sasl_identity who;
+
+	/* route */
+	struct route_query query;
+	char login_as[USER_NAME_MAX + 1];
+
+	/* backend */
+	enum backend_state state;
+	bool id_out;			/* I ID is out and unanswered */
+	unsigned unavailable;		/* times it said so */
+	struct timer retry;
+	struct input back;
+	struct imap_frame back_frame;
+	size_t back_scanned;
+	struct imap_caps caps;		/* of the TLS layer now in use, before login */
+	char *pieces;			/* wiped like secret */
+	size_t pieces_len, piece_end[LOGIN_PIECES_MAX];
+	unsigned npieces, piece;	/* how many; which goes next */
+	char *caps_after;		/* the list after login, filtered; NULL: not heard yet */
+	char *ok_text;			/* what its tagged OK said behind the code */
+};
+
+struct login *login_new(void);
+void login_free(struct login **l);	/* wipes */
+
+/* Copies the three into secret; what they pointed at may go. */
+void login_keep(struct login *l, const struct sasl_identity *who);
+void login_forget(struct login *l);	/* wipes the credentials and their copies in pieces; the client's input stays */
+
+/* ---- session.c ---- */
+void session_go(struct session *s, enum session_step step);
+void session_settle(struct session *s);	/* ends every event: goes on with what waits, sets what is wanted of the conns */
+const char *session_doing(const struct session *s);
+
+/* Ends the attempt: log line, NO to the client, backend closed. backend_says: passed on instead of the reason's own reply (n = 0: none);
+ * detail: a phrase for the log, may be NULL. Returns the step to go to. */
+enum session_step session_login_failed(struct session *s, enum login_reason why, struct span backend_says, const char *detail);
+
+/* Writes to one side; what it does not take waits. false: more than BUF_MAX would wait, or the conn is broken. */
+bool half_write(struct half *h, const void *p, size_t n);
+bool half_flush(struct half *h);	/* false: the conn is broken */
+
+/* ---- client_dialogue.c ---- */
+void client_greet(struct session *s);
+void client_dialogue_read(struct session *s);
+void client_dialogue_run(struct session *s);	/* takes the commands that are there, one by one */
+void client_login_answer(struct session *s, struct span reply);	/* tag, space, reply, CRLF */
+void client_say(struct session *s, const char *line);		/* a whole line of ours, without CRLF */
+
+/* ---- backend_dialogue.c ---- */
+enum session_step backend_dialogue_start(struct session *s);
+void backend_dialogue_event(struct session *s, unsigned events);
+void backend_dialogue_stop(struct session *s);	/* closes the connection, forgets what it said */
+
+/* ---- relay.c ---- */
+enum session_step relay_start(struct session *s);
+void relay_event(struct half *h, unsigned events);
+
+/* ---- session_log.c ---- */
+void session_log_end(struct session *s, const char *detail);
+void session_log_login_failed(struct session *s, enum login_reason why, const char *detail);
+void session_log_backend_id(struct session *s);
+const char *session_id_text(const struct session *s, char *text);	/* SESSION_ID_MAX bytes; returns text */
+#define SESSION_ID_MAX 64
+
+#endif

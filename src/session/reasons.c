@@ -1,0 +1,63 @@
+#include "session/reasons.h"
+
+const struct session_reason_text session_reasons[SESSION_NREASONS] = {
+	[SESSION_ALIVE]			= { "alive", "still there", 0 },
+	[SESSION_CLIENT_GONE]		= { "client-gone", "client closed the connection", 0 },
+	[SESSION_CLIENT_LOGOUT]		= { "client-logout", "client logged out before a login", 0 },
+	[SESSION_CLIENT_TLS_FAILED]	= { "client-tls-failed", "TLS handshake with the client failed", 0 },
+	[SESSION_CLIENT_INJECTED]	= { "client-injected", "client sent bytes in clear behind STARTTLS", 0 },
+	[SESSION_CLIENT_LITERAL]	= { "client-literal", "client sent a literal too large to go on",
+					    "* BYE Literal too large." },
+	[SESSION_CLIENT_LINE]		= { "client-line", "client sent a line too long to go on", "* BYE Line too long." },
+	[SESSION_CLIENT_BROKEN]		= { "client-broken", "client's stream cannot be followed", "* BYE This is no IMAP." },
+	[SESSION_CLIENT_COMMANDS]	= { "client-commands", "client sent too many bad commands",
+					    "* BYE Too many bad commands." },
+	[SESSION_CLIENT_LOGINS]		= { "client-logins", "too many failed logins", "* BYE Too many failed logins." },
+	[SESSION_CLIENT_SLOW_TLS]	= { "client-slow-tls", "TLS handshake with the client took too long", 0 },
+	[SESSION_CLIENT_SLOW_LOGIN]	= { "client-slow-login", "client did not log in in time",
+					    "* BYE Disconnected: no login in time." },
+	[SESSION_BACKEND_GONE]		= { "backend-gone", "backend ended the session", 0 },
+	[SESSION_BACKEND_RESET]		= { "backend-reset", "connection to the backend was lost", 0 },
+	[SESSION_HALF_OPEN]		= { "half-open", "one side ended and the other did not follow", 0 },
+	[SESSION_DRAINED]		= { "drained", "the server stops",
+					    "* BYE [UNAVAILABLE] Server is going down, please reconnect." },
+	[SESSION_STOPPED]		= { "stopped", "the server stopped at once",
+					    "* BYE [UNAVAILABLE] Server is going down, please reconnect." },
+	[SESSION_NO_DESCRIPTOR]		= { "no-descriptor", "out of descriptors", 0 },
+};
+
+/* RFC 5530: UNAVAILABLE is an outage, SERVERBUG a fault of the configuration that trying again will not mend. */
+#define UNAVAILABLE "NO [UNAVAILABLE] Account is temporarily unavailable."
+#define SERVERBUG "NO [SERVERBUG] Account is temporarily unavailable."
+
+const struct login_reason_text login_reasons[LOGIN_NREASONS] = {
+	[LOGIN_OK]			= { "ok", "logged in", 0 },
+	[LOGIN_BAD_PASSWORD]		= { "bad-password", "backend refused the credentials",
+					    "NO [AUTHENTICATIONFAILED] Authentication failed." },
+	[LOGIN_REFUSED]			= { "refused", "backend refused the login",
+					    "NO [AUTHENTICATIONFAILED] Authentication failed." },
+	[LOGIN_NO_TLS]			= { "no-tls", "login without TLS",
+					    "NO [PRIVACYREQUIRED] Log in over TLS only." },
+	[LOGIN_BAD_NAME]		= { "bad-name", "not a user name",
+					    "NO [AUTHENTICATIONFAILED] Authentication failed." },
+	[LOGIN_BAD_BASE64]		= { "bad-base64", "invalid base64", "BAD Invalid base64." },
+	[LOGIN_BAD_SASL]		= { "bad-sasl", "invalid SASL message", "BAD Invalid authentication data." },
+	[LOGIN_ABORTED]			= { "aborted", "client aborted the login", "BAD Authentication aborted." },
+	[LOGIN_MECHANISM]		= { "mechanism", "mechanism not supported",
+					    "NO [CANNOT] Authentication mechanism not supported." },
+	[LOGIN_CANNOT]			= { "cannot", "backend has no way to take this login",
+					    "NO [CANNOT] This login cannot be passed on." },
+	[LOGIN_ACCOUNT_CLOSED]		= { "account-closed", "account is closed",
+					    "NO [CONTACTADMIN] Account is closed." },
+	[LOGIN_DIRECTORY_DOWN]		= { "directory-down", "directory does not answer", UNAVAILABLE },
+	[LOGIN_MISCONFIGURED]		= { "misconfigured", "the user's record makes no sense", UNAVAILABLE },
+	[LOGIN_BACKEND_DOWN]		= { "backend-down", "cannot connect to the backend", UNAVAILABLE },
+	[LOGIN_BACKEND_SLOW]		= { "backend-slow", "no answer in time", UNAVAILABLE },
+	[LOGIN_BACKEND_BROKEN]		= { "backend-broken", "backend does not speak IMAP as it should", UNAVAILABLE },
+	[LOGIN_BACKEND_UNAVAILABLE]	= { "backend-unavailable", "backend says it is unavailable", UNAVAILABLE },
+	[LOGIN_BACKEND_TLS]		= { "backend-tls", "no TLS with the backend", SERVERBUG },
+	[LOGIN_BACKEND_LOGINDISABLED]	= { "backend-logindisabled", "backend takes no login without TLS; none was sent",
+					    SERVERBUG },
+	[LOGIN_BACKEND_SERVERBUG]	= { "backend-serverbug", "backend says it is misconfigured", SERVERBUG },
+	[LOGIN_DRAINING]		= { "draining", "the server stops", UNAVAILABLE },
+};

@@ -1,0 +1,458 @@
+/*
+ * session.c - the table of steps, the loop that runs it, and the one function that ends a session.
+ *
+ * Events come from conns, timers and the route; each handler does its piece, says where to go with session_go, and ends with
+ * session_settle. A closed session stays in memory until the loop's turn ends, so handlers may look at it: step is STEP_GONE.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "session/session_private.h"
+
+static enum session_step start_tls(struct session *s);
+static enum session_step start_command(struct session *s);
+static enum session_step start_route(struct session *s);
+static enum session_step start_connect(struct session *s);
+static enum session_step stay_gone(struct session *s);
+
+/* One absolute deadline a phase; ROUTE's goes on through CONNECT and LOGIN. */
+enum phase { PHASE_NONE, PHASE_TLS, PHASE_LOGIN, PHASE_BACKEND, PHASE_GOES_ON };
+
+/* enter does what the step begins with and returns the step to be in: its own to wait for events, another to go there at once. */
+static const struct {
+	const char *doing;	/* for the log: "timed out while ..." */
+	enum phase phase;
+	enum session_step (*enter)(struct session *s);
+} steps[STEP_N] = {
+	[STEP_TLS]	= { "securing the client's connection", PHASE_TLS, start_tls },
+	[STEP_COMMAND]	= { "waiting for a login", PHASE_LOGIN, start_command },
+	[STEP_ROUTE]	= { "finding the backend", PHASE_BACKEND, start_route },
+	[STEP_CONNECT]	= { "connecting to the backend", PHASE_GOES_ON, start_connect },
+	[STEP_LOGIN]	= { "logging in to the backend", PHASE_GOES_ON, backend_dialogue_start },
+	[STEP_RELAY]	= { "relaying", PHASE_NONE, relay_start },
+	[STEP_GONE]	= { "gone", PHASE_NONE, stay_gone },
+};
+
+_Static_assert(SESSION_NREASONS <= ARRAY_LEN(((struct session_env *)0)->reasons), "a reason without its counter");
+
+const char *session_doing(const struct session *s)
+{
+	return steps[s->step].doing;
+}
+
+/* ---- the machine ---- */
+
+static void on_deadline(struct timer *t);
+
+static void start_phase(struct session *s, enum phase phase)
+{
+	const struct session_times *times = &s->env->times;
+
+	switch (phase) {
+	case PHASE_TLS:
+		timers_start(&s->env->loop->timers, &s->deadline, times->tls, on_deadline);
+		break;
+	case PHASE_LOGIN:
+		timers_start(&s->env->loop->timers, &s->deadline, times->login, on_deadline);
+		break;
+	case PHASE_BACKEND:
+		timers_start(&s->env->loop->timers, &s->deadline, times->backend, on_deadline);
+		break;
+	case PHASE_NONE:
+		timers_stop(&s->env->loop->timers, &s->deadline);
+		break;
+	case PHASE_GOES_ON:
+		break;
+	}
+}
+
+void session_go(struct session *s, enum session_step step)
+{
+	while (s->step != STEP_GONE) {
+		s->step = step;
+		start_phase(s, steps[step].phase);
+		step = steps[step].enter(s);
+		if (step == s->step)
+			return;
+	}
+}
+
+static enum session_step stay_gone(struct session *s)
+{
+	(void)s;
+	return STEP_GONE;
+}
+
+static bool backend_is_open(const struct session *s)
+{
+	return conn_is_open(&s->backend.conn);
+}
+
+/* What each conn is to tell of, before relaying. While a conn dials or shakes hands it is left alone. */
+static void want_in_dialogue(struct session *s)
+{
+	struct login *l = s->login;
+	size_t client_max = s->step == STEP_COMMAND ? INPUT_MAX : PIPELINED_MAX;
+	bool backend_talks = l->state != BACKEND_IDLE && l->state != BACKEND_TLS && l->state != BACKEND_SECURING;
+
+	if (s->step != STEP_TLS)
+		conn_want(&s->client.conn, (l->in.len < client_max ? CONN_READ : 0) | (s->client.waiting ? CONN_WRITE : 0));
+	if (backend_is_open(s) && backend_talks)
+		conn_want(&s->backend.conn, (l->back.len < l->back.max ? CONN_READ : 0) |
+					    (s->backend.waiting ? CONN_WRITE : 0));
+}
+
+static void want_in_relay(struct half *h)
+{
+	conn_want(&h->conn, (!h->ended && !h->other->waiting ? CONN_READ : 0) | (h->waiting ? CONN_WRITE : 0));
+}
+
+void session_settle(struct session *s)
+{
+	if (s->step == STEP_COMMAND)
+		client_dialogue_run(s);
+	if (s->step < STEP_RELAY) {
+		want_in_dialogue(s);
+	} else if (s->step == STEP_RELAY) {
+		want_in_relay(&s->client);
+		want_in_relay(&s->backend);
+	}
+}
+
+/* ---- steps ---- */
+
+static enum session_step start_tls(struct session *s)
+{
+	if (conn_start_tls_server(&s->client.conn, s->listener->tls_server))
+		return STEP_TLS;
+	session_close(s, SESSION_CLIENT_TLS_FAILED);
+	return STEP_GONE;
+}
+
+static enum session_step start_command(struct session *s)
+{
+	if (!s->login->greeted)
+		client_greet(s);
+	return s->step;
+}
+
+static enum session_step routed(struct session *s, const struct route_answer *a)
+{
+	struct span none = { 0 };
+
+	switch (a->result) {
+	case ROUTE_FOUND:
+		s->to = a->backend;
+		s->routed_by = a->by;
+		memcpy(s->login->login_as, a->login_as, sizeof(a->login_as));
+		return STEP_CONNECT;
+	case ROUTE_CLOSED: {
+		char text[DIRECTORY_REASON_MAX + 32];
+		struct out o;
+
+		out_init(&o, text, sizeof(text));
+		out_str(&o, "NO [CONTACTADMIN] ");
+		out_str(&o, a->why);
+		return session_login_failed(s, LOGIN_ACCOUNT_CLOSED, a->why[0] ? out_written(&o) : none, a->why);
+	}
+	case ROUTE_MISCONFIGURED:
+		return session_login_failed(s, LOGIN_MISCONFIGURED, none, a->why);
+	case ROUTE_UNAVAILABLE:
+		break;
+	}
+	return session_login_failed(s, LOGIN_DIRECTORY_DOWN, none, a->why);
+}
+
+static void on_route(struct route_query *q, const struct route_answer *a)
+{
+	struct login *l = CONTAINER_OF(q, struct login, query);
+	struct session *s = l->session;
+
+	session_go(s, routed(s, a));
+	session_settle(s);
+}
+
+static enum session_step start_route(struct session *s)
+{
+	struct route_answer a;
+
+	if (!route_find(s->env->route, span_of(s->user), &s->login->query, on_route, &a))
+		return STEP_ROUTE;
+	return routed(s, &a);
+}
+
+static void on_backend(struct conn *c, unsigned events)
+{
+	struct half *h = CONTAINER_OF(c, struct half, conn);
+	struct session *s = h->session;
+	struct span none = { 0 };
+
+	if (s->step == STEP_RELAY)
+		relay_event(h, events);
+	else if (s->step == STEP_LOGIN)
+		backend_dialogue_event(s, events);
+	else if (events & CONN_CONNECTED)
+		session_go(s, STEP_LOGIN);
+	else if (events & CONN_FAILED)
+		session_go(s, session_login_failed(s, LOGIN_BACKEND_DOWN, none, s->env->loop->failure));
+	session_settle(s);
+}
+
+static enum session_step start_connect(struct session *s)
+{
+	struct session_env *env = s->env;
+
+	env->connect(env, &s->backend.conn, s->to, env->times.backend, on_backend);
+	return STEP_CONNECT;
+}
+
+/* ---- events ---- */
+
+void session_client_event(struct conn *c, unsigned events)
+{
+	struct half *h = CONTAINER_OF(c, struct half, conn);
+	struct session *s = h->session;
+
+	if (s->step == STEP_RELAY) {
+		relay_event(h, events);
+	} else if (events & CONN_FAILED) {
+		session_close(s, SESSION_CLIENT_TLS_FAILED);
+	} else if (events & CONN_SECURED) {
+		s->secure = true;
+		session_go(s, STEP_COMMAND);
+	} else {
+		if ((events & CONN_WRITE) && !half_flush(h))
+			session_close(s, SESSION_CLIENT_GONE);
+		else if (events & CONN_READ)
+			client_dialogue_read(s);
+	}
+	session_settle(s);
+}
+
+static void on_deadline(struct timer *t)
+{
+	struct session *s = CONTAINER_OF(t, struct session, deadline);
+	struct span none = { 0 };
+
+	if (s->step == STEP_TLS)
+		session_close(s, SESSION_CLIENT_SLOW_TLS);
+	else if (s->step == STEP_COMMAND)
+		session_close(s, SESSION_CLIENT_SLOW_LOGIN);
+	else
+		session_go(s, session_login_failed(s, LOGIN_BACKEND_SLOW, none, NULL));
+	session_settle(s);
+}
+
+/* ---- a login that fails ---- */
+
+/* Outages are not the client's failures; they cost it none of its tries. */
+static bool client_is_to_blame(enum login_reason why)
+{
+	return why <= LOGIN_MECHANISM;
+}
+
+enum session_step session_login_failed(struct session *s, enum login_reason why, struct span backend_says, const char *detail)
+{
+	struct login *l = s->login;
+
+	session_log_login_failed(s, why, detail);
+	route_cancel(&l->query);
+	backend_dialogue_stop(s);
+	login_forget(l);
+	s->to = NULL;
+	client_login_answer(s, backend_says.n > 0 ? backend_says : span_of(login_reasons[why].reply));
+	if (client_is_to_blame(why) && ++l->failed_logins >= FAILED_LOGINS_MAX)
+		session_close(s, SESSION_CLIENT_LOGINS);
+	return s->step == STEP_GONE ? STEP_GONE : STEP_COMMAND;
+}
+
+/* ---- bytes ---- */
+
+bool half_flush(struct half *h)
+{
+	struct buf_pool *pool = &h->session->env->loop->bufs;
+
+	while (h->waiting) {
+		ssize_t n = conn_write(&h->conn, h->waiting->data + h->waiting->head, buf_waiting(h->waiting));
+
+		if (n < 0)
+			return errno == EAGAIN;
+		buf_taken(h->waiting, (size_t)n);
+		if (buf_waiting(h->waiting) == 0)
+			buf_give(pool, &h->waiting);
+		else if (n == 0)
+			break;
+	}
+	return true;
+}
+
+static bool half_keep(struct half *h, const char *p, size_t n)
+{
+	struct buf_pool *pool = &h->session->env->loop->bufs;
+	size_t all = buf_waiting(h->waiting) + n;
+	struct buf *larger;
+
+	if (all > BUF_MAX)
+		return false;
+	if (!h->waiting || h->waiting->cap < all) {
+		larger = buf_take(pool, all);
+		if (h->waiting)
+			buf_append(larger, h->waiting->data + h->waiting->head, buf_waiting(h->waiting));
+		buf_give(pool, &h->waiting);
+		h->waiting = larger;
+	}
+	return buf_append(h->waiting, p, n) == n;
+}
+
+bool half_write(struct half *h, const void *p, size_t n)
+{
+	ssize_t done = 0;
+
+	if (!h->waiting)
+		done = conn_write(&h->conn, p, n);
+	if (done < 0) {
+		if (errno != EAGAIN)
+			return false;
+		done = 0;
+	}
+	return (size_t)done == n || half_keep(h, (const char *)p + done, n - (size_t)done);
+}
+
+/* ---- life and death ---- */
+
+struct session *session_new(struct session_env *env, const struct session_listener *listener, const struct addr *peer)
+{
+	struct session *s = mem_new(sizeof(*s));
+
+	s->env = env;
+	s->listener = listener;
+	s->peer = *peer;
+	s->id = ++env->next_id;
+	s->began = env->loop->timers.now;
+	s->client.other = &s->backend;
+	s->backend.other = &s->client;
+	s->client.session = s->backend.session = s;
+	s->login = login_new();
+	s->login->session = s;
+	s->next = env->first;
+	if (s->next)
+		s->next->prev = s;
+	env->first = s;
+	env->nsessions++;
+	return s;
+}
+
+struct conn *session_client_conn(struct session *s)
+{
+	return &s->client.conn;
+}
+
+void session_start(struct session *s)
+{
+	session_go(s, s->listener->tls == TLS_IMPLICIT ? STEP_TLS : STEP_COMMAND);
+	session_settle(s);
+}
+
+struct session *session_open(struct session_env *env, const struct session_listener *listener, int fd, const struct addr *peer)
+{
+	struct session *s = session_new(env, listener, peer);
+
+	conn_accepted(&s->client.conn, env->loop, fd, session_client_event);
+	session_start(s);
+	return s;
+}
+
+static void free_session(struct reap_item *item)
+{
+	struct session *s = CONTAINER_OF(item, struct session, reap);
+	struct session_env *env = s->env;
+
+	login_free(&s->login);
+	mem_free(&s->user);
+	mem_free(&s->auth);
+	mem_free(&s);
+	if (env->session_gone)
+		env->session_gone(env);
+}
+
+static void leave_list(struct session *s)
+{
+	struct session_env *env = s->env;
+
+	if (s->prev)
+		s->prev->next = s->next;
+	else
+		env->first = s->next;
+	if (s->next)
+		s->next->prev = s->prev;
+	env->nsessions--;
+}
+
+static bool client_can_hear(const struct session *s, enum session_step was)
+{
+	return was != STEP_TLS && s->why != SESSION_CLIENT_GONE && s->why != SESSION_NO_DESCRIPTOR;
+}
+
+static void close_conns(struct session *s, enum session_step was)
+{
+	struct buf_pool *pool = &s->env->loop->bufs;
+
+	if (s->login)
+		backend_dialogue_stop(s);
+	conn_close(&s->backend.conn);
+	buf_give_wiped(pool, &s->backend.waiting);
+	if (conn_is_open(&s->client.conn) && client_can_hear(s, was))
+		conn_linger(&s->client.conn, &s->client.waiting);
+	conn_close(&s->client.conn);
+	buf_give(pool, &s->client.waiting);
+}
+
+void session_close(struct session *s, enum session_reason why)
+{
+	enum session_step was = s->step;
+	const char *bye = session_reasons[why].reply;
+
+	if (was == STEP_GONE)
+		return;
+	s->why = why;
+	s->env->reasons[why]++;
+	session_log_end(s, s->env->loop->failure);
+	if (bye && was < STEP_RELAY && was != STEP_TLS)
+		client_say(s, bye);
+	s->step = STEP_GONE;
+	timers_stop(&s->env->loop->timers, &s->deadline);
+	if (was == STEP_RELAY) {
+		s->env->nrelaying--;
+		s->to->sessions--;
+	} else {
+		route_cancel(&s->login->query);
+	}
+	close_conns(s, was);
+	leave_list(s);
+	reap_later(&s->env->loop->reap, &s->reap, free_session);
+}
+
+static void close_those(struct session_env *env, enum session_reason why, enum session_step below)
+{
+	struct session *s, *next;
+
+	for (s = env->first; s; s = next) {
+		next = s->next;
+		if (s->step < below)
+			session_close(s, why);
+	}
+}
+
+void session_drain_all(struct session_env *env)
+{
+	env->draining = true;
+	close_those(env, SESSION_DRAINED, STEP_RELAY);
+}
+
+void session_close_all(struct session_env *env, enum session_reason why)
+{
+	close_those(env, why, STEP_N);
+}

@@ -1,0 +1,108 @@
+/*
+ * session_log.c - the lines a session writes: one at its end, one for each failed login. Never a credential.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "session/session_private.h"
+
+const char *session_id_text(const struct session *s, char *text)
+{
+	struct out o;
+
+	out_init(&o, text, SESSION_ID_MAX);
+	out_str(&o, s->env->id_prefix);
+	out_chr(&o, '-');
+	out_num(&o, s->id);
+	return out_cstr(&o);
+}
+
+/* What every line of a session says first. */
+static void log_who(struct log_line *l, const struct session *s)
+{
+	char id[SESSION_ID_MAX], addr[ADDR_TEXT_MAX];
+
+	log_str(l, "session", session_id_text(s, id));
+	if (s->user)
+		log_field(l, "user", span_of(s->user));
+	if (s->auth)
+		log_field(l, "auth", span_of(s->auth));
+	log_str(l, "client", addr_text(&s->peer, addr));
+	log_str(l, "listener", s->listener->name);
+}
+
+static void log_tls(struct log_line *l, struct session *s)
+{
+	struct conn_tls tls;
+
+	if (!conn_is_open(&s->client.conn) || !s->secure || !conn_tls_facts(&s->client.conn, &tls)) {
+		log_str(l, "tls", "none");
+		return;
+	}
+	log_str(l, "tls", tls.version);
+	log_str(l, "cipher", tls.cipher);
+	if (tls.resumed)
+		log_str(l, "resumed", "yes");
+	if (tls.name)
+		log_field(l, "sni", span_of(tls.name));
+}
+
+/* The reasons for which loop->failure, set by the call that failed just now, tells more. */
+static bool has_detail(enum session_reason why)
+{
+	return why == SESSION_CLIENT_TLS_FAILED || why == SESSION_BACKEND_RESET;
+}
+
+void session_log_end(struct session *s, const char *detail)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_INFO, "session-end");
+	log_who(&l, s);
+	if (s->step == STEP_RELAY) {
+		log_str(&l, "backend", s->to->name);
+		log_str(&l, "routed-by", s->routed_by);
+		log_str(&l, "mechanism", s->mechanism);
+		log_num(&l, "in", s->client.bytes);
+		log_num(&l, "out", s->backend.bytes);
+		log_str(&l, "relay", "copy");
+	} else {
+		log_str(&l, "while", session_doing(s));
+	}
+	log_tls(&l, s);
+	log_seconds(&l, "seconds", s->env->loop->timers.now - s->began);
+	log_str(&l, "why", session_reasons[s->why].log);
+	if (has_detail(s->why) && detail[0])
+		log_field(&l, "detail", span_of(detail));
+	log_end(&l);
+}
+
+void session_log_login_failed(struct session *s, enum login_reason why, const char *detail)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_INFO, "login-failed");
+	log_who(&l, s);
+	log_str(&l, "mechanism", s->mechanism);
+	if (s->to)
+		log_str(&l, "backend", s->to->name);
+	if (s->step != STEP_COMMAND)
+		log_str(&l, "while", session_doing(s));
+	log_str(&l, "reason", login_reasons[why].name);
+	log_str(&l, "why", login_reasons[why].log);
+	if (detail && detail[0])
+		log_field(&l, "detail", span_of(detail));
+	log_end(&l);
+}
+
+/* Once a backend: without its trust all users share one address there, and its limits and penalties hit them together. */
+void session_log_backend_id(struct session *s)
+{
+	if (atomic_exchange(&s->to->id_warned, true))
+		return;
+	log_say(LOG_LEVEL_WARN, "backend-distrusts",
+		"backend %s did not say that it trusts our ID: it may see all clients under this proxy's address; list this proxy there "
+		"(Dovecot: login_trusted_networks) or set trusted = false",
+		s->to->name);
+}
