@@ -393,18 +393,23 @@ void client_dialogue_run(struct session *s)
 	while (s->step == STEP_COMMAND && !s->client.waiting)
 		if (!(s->login->in_sasl ? take_sasl_line(s) : take_command(s)))
 			break;
+	if (s->step == STEP_COMMAND && !s->client.waiting && s->client.ended)
+		session_close(s, SESSION_CLIENT_GONE);
 }
 
+/* An end is only the end of what the client says: a login it sent before goes on, and so does what it sent behind that. */
 void client_dialogue_read(struct session *s)
 {
 	struct input *in = &s->login->in;
 	ssize_t n;
 
-	if (!input_has_room(in))
+	if (s->client.ended || !input_has_room(in))
 		return;
 	n = conn_read(&s->client.conn, in->p + in->len, in->cap - in->len);
 	if (n > 0)
 		in->len += (size_t)n;
-	else if (n == 0 || errno != EAGAIN)
+	else if (n == 0)
+		s->client.ended = true;
+	else if (errno != EAGAIN)
 		session_close(s, SESSION_CLIENT_GONE);
 }

@@ -125,5 +125,7 @@ enum session_step relay_start(struct session *s)
 		pass_on(&s->client, l->in.p, l->in.len);
 	if (s->step == STEP_RELAY)
 		login_free(&s->login);
+	if (s->step == STEP_RELAY && s->client.ended)
+		side_ended(&s->client);
 	return s->step;
 }

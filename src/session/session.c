@@ -99,7 +99,8 @@ static void want_in_dialogue(struct session *s)
 	bool backend_talks = l->state != BACKEND_IDLE && l->state != BACKEND_TLS && l->state != BACKEND_SECURING;
 
 	if (s->step != STEP_TLS)
-		conn_want(&s->client.conn, (l->in.len < client_max ? CONN_READ : 0) | (s->client.waiting ? CONN_WRITE : 0));
+		conn_want(&s->client.conn, (l->in.len < client_max && !s->client.ended ? CONN_READ : 0) |
+					   (s->client.waiting ? CONN_WRITE : 0));
 	if (backend_is_open(s) && backend_talks)
 		conn_want(&s->backend.conn, (l->back.len < l->back.max ? CONN_READ : 0) |
 					    (s->backend.waiting ? CONN_WRITE : 0));
