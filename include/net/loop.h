@@ -1,0 +1,50 @@
+/*
+ * loop.h - what one thread's event loop has: libev's loop, the timers, the deferred frees, the buffers, the scratch.
+ *
+ *	one turn:  poll -> callbacks -> due timers -> conns that hold bytes inside TLS -> deferred frees
+ *
+ * Owned by one thread, never shared. With ev = NULL (t/play) nothing runs by itself: the owner sets timers.now and calls
+ * timers_run and net_loop_turn_end.
+ */
+#ifndef NET_LOOP_H
+#define NET_LOOP_H
+
+#include <stddef.h>
+#include <ev.h>
+
+#include "base/buf.h"
+#include "base/reap.h"
+#include "net/timers.h"
+
+/* One read, one relay step: 64 KiB is where TLS and plain relaying stop gaining (see doc/PERFORMANCE). */
+#define NET_SCRATCH (64 * 1024)
+#define NET_FAILURE_MAX 192
+
+struct conn;
+struct conn_linger;
+
+struct net_loop {
+	struct ev_loop *ev;
+	ev_timer tick;			/* when the first of timers is due */
+	ev_check after_poll;		/* the first callback of a turn: what time it is */
+	ev_check end_of_turn;		/* the last one */
+	ev_prepare before_poll;
+	ev_idle ready_idle;		/* runs while ready is not empty, so that poll does not wait */
+	struct timers timers;
+	struct reap reap;
+	struct buf_pool bufs;
+	struct conn *ready;		/* conns with bytes inside their TLS layer that no descriptor will announce */
+	struct conn_linger *lingers;		/* conns that are closing politely */
+	unsigned lingering;		/* how many */
+	unsigned char *scratch;		/* NET_SCRATCH bytes; nobody keeps anything in it across a call */
+	char failure[NET_FAILURE_MAX];	/* why the last call on a conn failed: a phrase; read it at once */
+};
+
+/* ev: libev's loop, the caller's, or NULL. */
+void net_loop_init(struct net_loop *loop, struct ev_loop *ev);
+void net_loop_fini(struct net_loop *loop);	/* what still lingers is closed; all other conns and timers must be gone */
+
+/* Delivers to ready conns, each once, and runs the deferred frees: what ends each turn. libev calls it by itself; with ev = NULL the owner does. */
+void net_loop_turn_end(struct net_loop *loop);
+
+#endif

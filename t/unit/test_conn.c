@@ -1,0 +1,1514 @@
+/*
+ * Conns of all kinds on a real loop. An `end` is an owner: it sends what it is given, collects what comes, and notes what it is told.
+ * A `raw` is a peer without a conn: an SSL object between memory BIOs, so that a test can cut, spoil or hold back its records.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "net/conn.h"
+#include "net/conn_private.h"
+#include "net/loop.h"
+#include "net/resolver.h"
+#include "net/tls.h"
+#include "tls_help.h"
+
+#define PATIENCE 10.0	/* seconds before a test counts as stuck */
+
+static struct net_loop loop;
+static struct tls_server *server;
+static struct tls_client *client, *wrong_client;
+static struct test_cert cert;
+static struct tls_ticket_keys keys;
+
+/* ---- ends ---- */
+
+struct end {
+	struct conn c;
+	unsigned seen, calls;	/* events so far; how often told */
+	unsigned char *in;
+	size_t nin, cap;
+	size_t chunk;		/* read so much a call; 0: a scratch full */
+	const unsigned char *out;
+	size_t nout, sent;
+	bool ended, half_closes;	/* when all is sent */
+	int error;		/* errno of a failed read or write */
+	char failure[NET_FAILURE_MAX];
+	bool closes_when_told;
+};
+
+static void collect(struct end *e, const void *p, size_t n)
+{
+	if (e->nin + n > e->cap) {
+		size_t cap = (e->nin + n) * 2;
+
+		e->in = mem_grow(e->in, e->cap, cap);
+		e->cap = cap;
+	}
+	memcpy(e->in + e->nin, p, n);
+	e->nin += n;
+}
+
+static void note_error(struct end *e)
+{
+	e->error = errno;
+	snprintf(e->failure, sizeof(e->failure), "%s", loop.failure);
+	conn_want(&e->c, 0);
+}
+
+static void hear(struct end *e)
+{
+	ssize_t got = conn_read(&e->c, loop.scratch, e->chunk ? e->chunk : NET_SCRATCH);
+
+	if (got > 0) {
+		collect(e, loop.scratch, (size_t)got);
+	} else if (got == 0) {
+		e->ended = true;
+		conn_want(&e->c, e->c.wants & CONN_WRITE);
+	} else if (errno != EAGAIN) {
+		note_error(e);
+	}
+}
+
+static void speak(struct end *e)
+{
+	ssize_t put = conn_write(&e->c, e->out + e->sent, e->nout - e->sent);
+
+	if (put < 0) {
+		if (errno != EAGAIN)
+			note_error(e);
+		return;
+	}
+	e->sent += (size_t)put;
+	if (e->sent == e->nout) {
+		conn_want(&e->c, e->c.wants & CONN_READ);
+		if (e->half_closes)
+			conn_half_close(&e->c);
+	}
+}
+
+static void told(struct conn *c, unsigned events)
+{
+	struct end *e = CONTAINER_OF(c, struct end, c);
+
+	e->seen |= events;
+	e->calls++;
+	if (events & CONN_FAILED)
+		snprintf(e->failure, sizeof(e->failure), "%s", loop.failure);
+	if (e->closes_when_told) {
+		conn_close(c);
+		return;
+	}
+	if (events & CONN_READ)
+		hear(e);
+	if (events & CONN_WRITE && conn_is_open(c))
+		speak(e);
+}
+
+static void send_text(struct end *e, const char *text)
+{
+	e->out = (const unsigned char *)text;
+	e->nout = strlen(text);
+	e->sent = 0;
+	conn_want(&e->c, e->c.wants | CONN_WRITE);
+}
+
+static void end_fini(struct end *e)
+{
+	conn_close(&e->c);
+	mem_free(&e->in);
+}
+
+static bool has(const struct end *e, const char *text)
+{
+	return e->nin == strlen(text) && memcmp(e->in, text, e->nin) == 0;
+}
+
+/* ---- turning the loop ---- */
+
+static void nothing(struct timer *t)
+{
+	(void)t;
+}
+
+static void turn(double seconds)
+{
+	struct timer guard = { 0 };
+
+	timers_start(&loop.timers, &guard, seconds, nothing);
+	ev_run(loop.ev, EVRUN_ONCE);
+	timers_stop(&loop.timers, &guard);
+}
+
+static void turn_for(double seconds)
+{
+	double until = clock_monotonic() + seconds, now;
+
+	while ((now = clock_monotonic()) < until)
+		turn(until - now);
+}
+
+#define TURN_UNTIL(condition) do { \
+		double until_ = clock_monotonic() + PATIENCE; \
+		while (!(condition)) { \
+			if (clock_monotonic() > until_) \
+				fail_msg("stuck: %s", #condition); \
+			turn(0.05); \
+		} \
+	} while (0)
+
+/* ---- sockets ---- */
+
+static void set_nonblocking(int fd)
+{
+	assert_int_equal(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK), 0);
+}
+
+static void socket_pair(int fds[2])
+{
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+}
+
+/* A listening socket on 127.0.0.1. */
+static int listening(struct sockaddr_in *sin, int backlog)
+{
+	socklen_t n = sizeof(*sin);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	*sin = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	assert_int_equal(bind(fd, (struct sockaddr *)sin, n), 0);
+	assert_int_equal(listen(fd, backlog), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)sin, &n), 0);
+	return fd;
+}
+
+static void tcp_pair(int fds[2])
+{
+	struct sockaddr_in sin;
+	int l = listening(&sin, 1);
+
+	fds[0] = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(fds[0], (struct sockaddr *)&sin, sizeof(sin)), 0);
+	fds[1] = accept(l, NULL, NULL);
+	assert_true(fds[1] >= 0);
+	set_nonblocking(fds[0]);
+	set_nonblocking(fds[1]);
+	close(l);
+}
+
+static void end_on(struct end *e, int fd)
+{
+	*e = (struct end){ 0 };
+	conn_accepted(&e->c, &loop, fd, told);
+	conn_want(&e->c, CONN_READ);
+}
+
+static void plain_pair(struct end *a, struct end *b)
+{
+	int fds[2];
+
+	socket_pair(fds);
+	end_on(a, fds[0]);
+	end_on(b, fds[1]);
+}
+
+static void secured_pair_on(struct end *c, struct end *s, const int fds[2])
+{
+	end_on(c, fds[0]);
+	end_on(s, fds[1]);
+	assert_true(conn_start_tls_server(&s->c, server));
+	assert_true(conn_start_tls_client(&c->c, client));
+	TURN_UNTIL(c->seen & s->seen & CONN_SECURED);
+	c->seen = s->seen = 0;
+	turn_for(0.01);		/* the tickets */
+}
+
+static void secured_pair(struct end *c, struct end *s)
+{
+	int fds[2];
+
+	socket_pair(fds);
+	secured_pair_on(c, s, fds);
+}
+
+/* ---- raw TLS peers ---- */
+
+struct raw {
+	SSL_CTX *ctx;
+	SSL *ssl;
+	BIO *in, *out;
+	int fd;
+};
+
+static void raw_init(struct raw *r, int fd, const char *alpn)
+{
+	*r = (struct raw){ .ctx = SSL_CTX_new(TLS_client_method()), .fd = fd };
+	r->ssl = SSL_new(r->ctx);
+	r->in = BIO_new(BIO_s_mem());
+	r->out = BIO_new(BIO_s_mem());
+	SSL_set_bio(r->ssl, r->in, r->out);
+	SSL_set_connect_state(r->ssl);
+	if (alpn)
+		SSL_set_alpn_protos(r->ssl, (const unsigned char *)alpn, (unsigned)strlen(alpn));
+}
+
+static void raw_fini(struct raw *r)
+{
+	SSL_free(r->ssl);
+	SSL_CTX_free(r->ctx);
+	close(r->fd);
+}
+
+/* What OpenSSL has sealed goes out, what has come goes in. */
+static void raw_pump(struct raw *r)
+{
+	static unsigned char bytes[64 * 1024];
+	int n = BIO_read(r->out, bytes, sizeof(bytes));
+	ssize_t got;
+
+	if (n > 0)
+		assert_int_equal(send(r->fd, bytes, (size_t)n, MSG_NOSIGNAL), n);
+	while ((got = recv(r->fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+		assert_int_equal(BIO_write(r->in, bytes, (int)got), got);
+}
+
+/* true: secured. */
+static bool raw_step(struct raw *r)
+{
+	bool done;
+
+	ERR_clear_error();
+	done = SSL_do_handshake(r->ssl) == 1;
+	raw_pump(r);
+	return done;
+}
+
+static void raw_secure(struct raw *r, struct end *s, const int fds[2])
+{
+	raw_init(r, fds[0], NULL);
+	end_on(s, fds[1]);
+	assert_true(conn_start_tls_server(&s->c, server));
+	TURN_UNTIL(raw_step(r) && s->seen & CONN_SECURED);
+}
+
+/* Seals text; the sealed bytes are the test's. */
+static size_t raw_seal(struct raw *r, const char *text, unsigned char *sealed, size_t cap)
+{
+	int n;
+
+	assert_int_equal(SSL_write(r->ssl, text, (int)strlen(text)), strlen(text));
+	n = BIO_read(r->out, sealed, (int)cap);
+	assert_true(n > 0);
+	return (size_t)n;
+}
+
+static void raw_say(struct raw *r, const char *text)
+{
+	assert_int_equal(SSL_write(r->ssl, text, (int)strlen(text)), strlen(text));
+	raw_pump(r);
+}
+
+/* true: text has come (and nothing else). */
+static bool raw_hears(struct raw *r, const char *text)
+{
+	char bytes[256];
+	int n;
+
+	raw_pump(r);
+	ERR_clear_error();
+	n = SSL_read(r->ssl, bytes, sizeof(bytes));
+	return n == (int)strlen(text) && memcmp(bytes, text, (size_t)n) == 0;
+}
+
+static bool raw_hears_close_notify(struct raw *r)
+{
+	char bytes[256];
+
+	raw_pump(r);
+	do {
+		ERR_clear_error();
+	} while (SSL_read(r->ssl, bytes, sizeof(bytes)) > 0);
+	return SSL_get_shutdown(r->ssl) & SSL_RECEIVED_SHUTDOWN;
+}
+
+/* ---- plain ---- */
+
+static void plain_bytes_go_both_ways(void **s)
+{
+	struct end a, b;
+
+	(void)s;
+	plain_pair(&a, &b);
+	send_text(&a, "a NOOP\r\n");
+	send_text(&b, "* OK hello\r\n");
+	TURN_UNTIL(a.nin && b.nin);
+	assert_true(has(&b, "a NOOP\r\n"));
+	assert_true(has(&a, "* OK hello\r\n"));
+	assert_string_equal(a.c.ops->kind, "plain");
+	end_fini(&a);
+	end_fini(&b);
+}
+
+static void after_a_half_close_the_other_half_goes_on(void **s)
+{
+	struct end a, b;
+
+	(void)s;
+	plain_pair(&a, &b);
+	a.half_closes = true;
+	send_text(&a, "last words");
+	TURN_UNTIL(b.ended);
+	assert_true(has(&b, "last words"));
+	assert_false(a.ended);
+	send_text(&b, "an answer");
+	TURN_UNTIL(a.nin);
+	assert_true(has(&a, "an answer"));
+	end_fini(&a);
+	end_fini(&b);
+}
+
+static void an_owner_is_told_only_what_it_wants(void **s)
+{
+	struct end a, b;
+
+	(void)s;
+	plain_pair(&a, &b);
+	conn_want(&b.c, 0);
+	send_text(&a, "unwanted");
+	turn_for(0.05);
+	assert_int_equal(b.calls, 0);
+	conn_want(&b.c, CONN_READ);
+	assert_int_equal(b.calls, 0);	/* never from inside a call */
+	TURN_UNTIL(b.nin);
+	assert_int_equal(b.seen, CONN_READ);
+	end_fini(&a);
+	end_fini(&b);
+}
+
+static void an_owner_may_close_inside_on_event(void **s)
+{
+	struct end a, b;
+
+	(void)s;
+	plain_pair(&a, &b);
+	b.closes_when_told = true;
+	send_text(&a, "x");
+	TURN_UNTIL(a.ended || a.error);
+	assert_false(conn_is_open(&b.c));
+	conn_close(&b.c);
+	end_fini(&a);
+	end_fini(&b);
+}
+
+static void a_reset_is_told_as_an_error_with_a_phrase(void **s)
+{
+	struct linger none = { .l_onoff = 1 };
+	struct end a;
+	int fds[2];
+
+	(void)s;
+	tcp_pair(fds);
+	end_on(&a, fds[0]);
+	setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	close(fds[1]);
+	TURN_UNTIL(a.error);
+	assert_int_equal(a.error, ECONNRESET);
+	assert_string_equal(a.failure, "Connection reset by peer");
+	end_fini(&a);
+}
+
+static int number(int fd, int level, int option)
+{
+	int value = -1;
+	socklen_t n = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, level, option, &value, &n), 0);
+	return value;
+}
+
+static void timeouts_are_set_where_there_is_tcp(void **s)
+{
+	struct end a, b;
+	int fds[2];
+
+	(void)s;
+	tcp_pair(fds);
+	end_on(&a, fds[0]);
+	conn_set_timeouts(&a.c, 300, 900);
+	assert_int_equal(number(fds[0], SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_int_equal(number(fds[0], IPPROTO_TCP, TCP_KEEPIDLE), 300);
+	assert_int_equal(number(fds[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 900000);
+	conn_set_timeouts(&a.c, 0, 0);
+	assert_int_equal(number(fds[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 900000);
+	end_fini(&a);
+	close(fds[1]);
+	plain_pair(&a, &b);
+	conn_set_timeouts(&a.c, 300, 900);
+	end_fini(&a);
+	end_fini(&b);
+}
+
+static void a_conn_knows_both_addresses(void **s)
+{
+	struct addr here, there;
+	struct end a, b;
+	int fds[2];
+
+	(void)s;
+	tcp_pair(fds);
+	end_on(&a, fds[0]);
+	end_on(&b, fds[1]);
+	assert_true(conn_local_addr(&a.c, &here));
+	assert_true(conn_peer_addr(&b.c, &there));
+	assert_memory_equal(&here, &there, sizeof(here));
+	assert_true(addr_is_loopback(&here));
+	end_fini(&a);
+	end_fini(&b);
+}
+
+/* ---- handshakes ---- */
+
+static void two_conns_secure_each_other(void **s)
+{
+	struct conn_tls at_c, at_s;
+	struct end c, e;
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	end_on(&c, fds[0]);
+	end_on(&e, fds[1]);
+	assert_false(conn_tls_facts(&c.c, &at_c));
+	assert_true(conn_start_tls_server(&e.c, server));
+	assert_true(conn_start_tls_client(&c.c, client));
+	assert_int_equal(c.calls + e.calls, 0);
+	TURN_UNTIL(c.seen & e.seen & CONN_SECURED);
+	assert_true(conn_tls_facts(&c.c, &at_c));
+	assert_true(conn_tls_facts(&e.c, &at_s));
+	assert_string_equal(at_c.version, "TLSv1.3");
+	assert_string_equal(at_s.version, "TLSv1.3");
+	assert_string_equal(at_c.cipher, at_s.cipher);
+	assert_string_equal(at_s.name, "mail.example");
+	assert_false(at_s.resumed);
+	assert_string_equal(c.c.ops->kind, "tls");
+	assert_false(conn_start_tls_client(&c.c, client));
+	send_text(&c, "a NOOP\r\n");
+	send_text(&e, "* OK hello\r\n");
+	TURN_UNTIL(c.nin && e.nin);
+	assert_true(has(&e, "a NOOP\r\n"));
+	assert_true(has(&c, "* OK hello\r\n"));
+	end_fini(&c);
+	end_fini(&e);
+}
+
+static void what_was_wanted_before_is_told_after_the_handshake(void **s)
+{
+	struct end c, e;
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	end_on(&c, fds[0]);
+	end_on(&e, fds[1]);
+	assert_true(conn_start_tls_server(&e.c, server));
+	assert_true(conn_start_tls_client(&c.c, client));
+	send_text(&c, "early");
+	assert_int_equal(conn_write(&c.c, "x", 1), -1);
+	assert_int_equal(errno, EAGAIN);
+	TURN_UNTIL(e.nin);
+	assert_true(has(&e, "early"));
+	end_fini(&c);
+	end_fini(&e);
+}
+
+static void a_failed_verification_is_told_to_both(void **s)
+{
+	struct end c, e;
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	end_on(&c, fds[0]);
+	end_on(&e, fds[1]);
+	assert_true(conn_start_tls_server(&e.c, server));
+	assert_true(conn_start_tls_client(&c.c, wrong_client));
+	TURN_UNTIL(c.seen & CONN_FAILED);
+	assert_string_equal(c.failure, "certificate verify failed: hostname mismatch");
+	conn_close(&c.c);
+	TURN_UNTIL(e.error || e.seen & CONN_FAILED);	/* TLS 1.3: the server may be done already */
+	assert_non_null(strstr(e.failure, "TLS alert: "));
+	end_fini(&c);
+	end_fini(&e);
+}
+
+static void a_client_without_imap_in_alpn_is_refused(void **s)
+{
+	struct raw r;
+	struct end e;
+	char failure[128];
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	raw_init(&r, fds[0], "\10http/1.1");
+	end_on(&e, fds[1]);
+	assert_true(conn_start_tls_server(&e.c, server));
+	TURN_UNTIL(!raw_step(&r) && e.seen & CONN_FAILED);
+	assert_string_equal(e.failure, "the client asked for other protocols than imap (ALPN)");
+	raw_pump(&r);
+	assert_false(SSL_do_handshake(r.ssl) == 1);
+	tls_failure(r.ssl, failure, sizeof(failure));
+	assert_string_equal(failure, "the far side refused with a TLS alert: no application protocol");
+	raw_fini(&r);
+	end_fini(&e);
+}
+
+static void expect_garbage(const char *text, const char *phrase)
+{
+	struct end e;
+	char answer;
+	int fds[2];
+
+	tcp_pair(fds);
+	end_on(&e, fds[1]);
+	assert_true(conn_start_tls_server(&e.c, server));
+	assert_int_equal(send(fds[0], text, strlen(text), 0), strlen(text));
+	TURN_UNTIL(e.seen);
+	assert_int_equal(e.seen, CONN_FAILED);
+	assert_string_equal(e.failure, phrase);
+	conn_linger(&e.c, NULL);
+	assert_false(conn_is_open(&e.c));
+	assert_int_equal(loop.lingering, 1);
+	assert_int_equal(recv(fds[0], &answer, 1, MSG_DONTWAIT), 0);	/* an end, not a reset */
+	close(fds[0]);
+	TURN_UNTIL(loop.lingering == 0);
+	end_fini(&e);
+}
+
+static void plain_text_to_a_tls_port_is_told_in_plain_words(void **s)
+{
+	(void)s;
+	expect_garbage("a1 LOGIN joe secret\r\n", "the far side does not speak TLS");
+	expect_garbage("GET / HTTP/1.0\r\n\r\n", "the far side does not speak TLS, but HTTP");
+}
+
+static void a_peer_that_leaves_the_handshake_is_told_as_such(void **s)
+{
+	struct end e;
+	int fds[2];
+
+	(void)s;
+	for (int hello = 0; hello < 2; hello++) {
+		socket_pair(fds);
+		end_on(&e, fds[1]);
+		assert_true(conn_start_tls_server(&e.c, server));
+		if (hello)
+			assert_int_equal(send(fds[0], "\x16\x03\x01\x02\x00", 5, 0), 5);
+		close(fds[0]);
+		TURN_UNTIL(e.seen);
+		assert_int_equal(e.seen, CONN_FAILED);
+		assert_string_equal(e.failure, "the far side closed the connection during the TLS handshake");
+		end_fini(&e);
+	}
+}
+
+static void a_conn_may_be_closed_while_securing(void **s)
+{
+	struct end c, e;
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	end_on(&c, fds[0]);
+	end_on(&e, fds[1]);
+	assert_true(conn_start_tls_server(&e.c, server));
+	assert_true(conn_start_tls_client(&c.c, client));
+	conn_close(&e.c);
+	TURN_UNTIL(c.seen & CONN_FAILED);
+	assert_int_equal(e.calls, 0);
+	conn_linger(&c.c, NULL);
+	TURN_UNTIL(loop.lingering == 0);
+	end_fini(&c);
+	end_fini(&e);
+}
+
+/* ---- TLS streams ---- */
+
+static unsigned char *pattern(size_t n)
+{
+	unsigned char *p = mem_new(n);
+	uint32_t x = 12345;
+
+	for (size_t i = 0; i < n; i++) {
+		x = x * 1664525 + 1013904223;
+		p[i] = (unsigned char)(x >> 24);
+	}
+	return p;
+}
+
+/* Both at once, through a socket that holds little: every write is cut, some wait. */
+static void expect_megabytes_both_ways(struct end *a, struct end *b, size_t chunk)
+{
+	size_t n = 3 * 1024 * 1024;
+	unsigned char *bytes = pattern(n);
+
+	a->chunk = b->chunk = chunk;
+	a->out = b->out = bytes;
+	a->nout = b->nout = n;
+	a->half_closes = b->half_closes = true;
+	conn_want(&a->c, CONN_READ | CONN_WRITE);
+	conn_want(&b->c, CONN_READ | CONN_WRITE);
+	TURN_UNTIL((a->ended && b->ended) || a->error || b->error);
+	assert_int_equal(a->error + b->error, 0);
+	assert_int_equal(a->nin, n);
+	assert_int_equal(b->nin, n);
+	assert_memory_equal(a->in, bytes, n);
+	assert_memory_equal(b->in, bytes, n);
+	end_fini(a);
+	end_fini(b);
+	mem_free(&bytes);
+}
+
+static void small_buffers(const int fds[2])
+{
+	int small = 8 * 1024;
+
+	for (int i = 0; i < 2; i++) {
+		setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+		setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	}
+}
+
+static void megabytes_pass_unharmed_both_ways(void **s)
+{
+	struct end a, b;
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	small_buffers(fds);
+	secured_pair_on(&a, &b, fds);
+	expect_megabytes_both_ways(&a, &b, 0);
+	tcp_pair(fds);
+	secured_pair_on(&a, &b, fds);
+	expect_megabytes_both_ways(&a, &b, 5000);
+	plain_pair(&a, &b);
+	expect_megabytes_both_ways(&a, &b, 0);
+}
+
+static void bytes_inside_openssl_are_told_of_one_by_one(void **s)
+{
+	struct end c, e;
+
+	(void)s;
+	secured_pair(&c, &e);
+	e.chunk = 1;
+	send_text(&c, "forty bytes in one record, read in forty");
+	TURN_UNTIL(e.nin == 40);
+	assert_true(has(&e, "forty bytes in one record, read in forty"));
+	assert_true(e.calls >= 40);
+	assert_null(loop.ready);
+	end_fini(&c);
+	end_fini(&e);
+}
+
+static void bytes_inside_openssl_wait_until_they_are_wanted(void **s)
+{
+	struct end c, e;
+	unsigned calls;
+
+	(void)s;
+	secured_pair(&c, &e);
+	e.chunk = 1;
+	send_text(&c, "0123456789");
+	TURN_UNTIL(e.nin >= 1);
+	conn_want(&e.c, 0);
+	calls = e.calls;
+	turn_for(0.05);
+	assert_int_equal(e.calls, calls);
+	assert_null(loop.ready);
+	conn_want(&e.c, CONN_READ);
+	TURN_UNTIL(e.nin == 10);
+	end_fini(&c);
+	end_fini(&e);
+}
+
+static void one_read_takes_several_records(void **s)
+{
+	struct end c, e;
+
+	(void)s;
+	secured_pair(&c, &e);
+	conn_want(&e.c, 0);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(conn_write(&c.c, "record ", 7), 7);
+	conn_want(&e.c, CONN_READ);
+	TURN_UNTIL(e.nin);
+	assert_int_equal(e.nin, 35);
+	end_fini(&c);
+	end_fini(&e);
+}
+
+static void half_a_record_makes_nobody_spin(void **s)
+{
+	unsigned char sealed[256];
+	struct raw r;
+	struct end e;
+	size_t n;
+	unsigned calls;
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	raw_secure(&r, &e, fds);
+	n = raw_seal(&r, "in two pieces", sealed, sizeof(sealed));
+	for (size_t cut = 1; cut < n; cut += 3) {
+		assert_int_equal(send(r.fd, sealed, cut, 0), cut);
+		turn_for(0.005);
+		calls = e.calls;
+		turn_for(0.01);
+		assert_int_equal(e.calls, calls);
+		assert_null(loop.ready);
+		assert_int_equal(e.nin, 0);
+		assert_int_equal(send(r.fd, sealed + cut, n - cut, 0), n - cut);
+		TURN_UNTIL(e.nin);
+		assert_true(has(&e, "in two pieces"));
+		e.nin = 0;
+		n = raw_seal(&r, "in two pieces", sealed, sizeof(sealed));
+	}
+	raw_fini(&r);
+	end_fini(&e);
+}
+
+static void a_flood_of_key_updates_does_not_stop_the_data_nor_hold_the_loop(void **s)
+{
+	struct raw r;
+	struct end e;
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	raw_secure(&r, &e, fds);
+	e.calls = 0;
+	for (int i = 0; i < 40; i++) {
+		assert_int_equal(SSL_key_update(r.ssl, i % 2 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(r.ssl), 1);
+	}
+	raw_say(&r, "after all that");
+	TURN_UNTIL(e.nin || e.error);
+	assert_true(has(&e, "after all that"));
+	assert_true(e.calls >= 40);	/* one record a call */
+	send_text(&e, "heard");
+	TURN_UNTIL(raw_hears(&r, "heard"));
+	raw_fini(&r);
+	end_fini(&e);
+}
+
+static void a_close_notify_ends_one_half_only(void **s)
+{
+	struct end c, e;
+
+	(void)s;
+	secured_pair(&c, &e);
+	c.half_closes = true;
+	send_text(&c, "last words");
+	TURN_UNTIL(e.ended);
+	assert_true(has(&e, "last words"));
+	conn_half_close(&c.c);	/* twice is once */
+	send_text(&e, "an answer");
+	TURN_UNTIL(c.nin);
+	assert_true(has(&c, "an answer"));
+	assert_false(c.ended);
+	conn_half_close(&e.c);
+	TURN_UNTIL(c.ended);
+	assert_int_equal(c.error + e.error, 0);
+	end_fini(&c);
+	end_fini(&e);
+}
+
+static void an_end_without_close_notify_is_an_end_and_writing_goes_on(void **s)
+{
+	struct raw r;
+	struct end e;
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	raw_secure(&r, &e, fds);
+	raw_say(&r, "a LOGOUT\r\n");
+	shutdown(fds[0], SHUT_WR);
+	TURN_UNTIL(e.ended || e.error);
+	assert_int_equal(e.error, 0);
+	assert_true(has(&e, "a LOGOUT\r\n"));
+	send_text(&e, "* BYE\r\n");
+	TURN_UNTIL(raw_hears(&r, "* BYE\r\n"));
+	raw_fini(&r);
+	end_fini(&e);
+}
+
+static void a_spoilt_record_is_an_error_that_lasts(void **s)
+{
+	unsigned char sealed[256];
+	struct raw r;
+	struct end e;
+	char byte;
+	size_t n;
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	raw_secure(&r, &e, fds);
+	n = raw_seal(&r, "good", sealed, sizeof(sealed));
+	assert_int_equal(send(r.fd, sealed, n, 0), n);
+	n = raw_seal(&r, "bad", sealed, sizeof(sealed));
+	sealed[n - 1] ^= 1;
+	assert_int_equal(send(r.fd, sealed, n, 0), n);
+	TURN_UNTIL(e.error);
+	assert_true(has(&e, "good"));
+	assert_int_equal(e.error, EPROTO);
+	assert_int_equal(conn_read(&e.c, &byte, 1), -1);
+	assert_int_equal(errno, EPROTO);
+	assert_int_equal(conn_write(&e.c, "x", 1), -1);
+	assert_int_equal(errno, EPROTO);
+	conn_half_close(&e.c);
+	conn_linger(&e.c, NULL);
+	raw_fini(&r);
+	TURN_UNTIL(loop.lingering == 0);
+	end_fini(&e);
+}
+
+static void a_write_to_a_gone_peer_fails_but_its_last_words_are_read(void **s)
+{
+	struct raw r;
+	struct end e;
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	raw_secure(&r, &e, fds);
+	conn_want(&e.c, 0);
+	raw_say(&r, "* BYE\r\n");
+	raw_fini(&r);
+	assert_int_equal(conn_write(&e.c, "x", 1), -1);
+	assert_int_equal(errno, EPIPE);
+	assert_string_equal(loop.failure, "Broken pipe");
+	assert_int_equal(conn_write(&e.c, "x", 1), -1);
+	conn_half_close(&e.c);
+	conn_want(&e.c, CONN_READ);
+	TURN_UNTIL(e.nin);
+	assert_true(has(&e, "* BYE\r\n"));
+	end_fini(&e);
+}
+
+/* Bytes until one waits inside OpenSSL; then exactly that one gets its place, so that nothing is left for the close_notify. */
+static void fill(struct end *e)
+{
+	while (conn_write(&e->c, "x", 1) == 1)
+		;
+	assert_int_equal(errno, EAGAIN);
+}
+
+static void a_close_notify_that_finds_no_room_is_sent_later(void **s)
+{
+	unsigned char record[23];
+	char moved = 'x';	/* the same byte elsewhere: waiting bytes may have been copied to a buffer */
+	struct raw r;
+	struct end e;
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	raw_secure(&r, &e, fds);
+	raw_pump(&r);
+	conn_want(&e.c, 0);
+	fill(&e);
+	assert_int_equal(recv(r.fd, record, 23, MSG_DONTWAIT), 23);	/* header 5, byte, its type, tag 16 */
+	assert_int_equal(BIO_write(r.in, record, 23), 23);
+	assert_int_equal(conn_write(&e.c, &moved, 1), 1);
+	conn_half_close(&e.c);
+	assert_true(e.c.flags & CONN_HALF_CLOSING);
+	TURN_UNTIL(raw_hears_close_notify(&r));
+	assert_false(e.c.flags & CONN_HALF_CLOSING);
+	assert_int_equal(e.calls, 1);	/* that it was secured; the rest was the conn's own business */
+	raw_fini(&r);
+	end_fini(&e);
+}
+
+/* ---- lingering ---- */
+
+static struct buf *line(const char *text)
+{
+	struct buf *b = buf_take(&loop.bufs, strlen(text));
+
+	assert_int_equal(buf_append(b, text, strlen(text)), strlen(text));
+	return b;
+}
+
+static size_t receive_all(int fd, char *text, size_t cap)
+{
+	size_t n = 0;
+	ssize_t got;
+
+	while ((got = recv(fd, text + n, cap - 1 - n, MSG_DONTWAIT)) > 0)
+		n += (size_t)got;
+	text[n] = '\0';
+	return got == 0 ? n : 0;	/* 0 also for a reset */
+}
+
+static void the_last_line_arrives_though_the_peer_still_sends(void **s)
+{
+	struct buf *b = line("* BYE\r\n");
+	static char chatter[16 * 1024], text[64];
+	struct end e;
+	int fds[2];
+
+	(void)s;
+	tcp_pair(fds);
+	end_on(&e, fds[1]);
+	conn_want(&e.c, 0);
+	assert_int_equal(send(fds[0], chatter, sizeof(chatter), 0), sizeof(chatter));
+	conn_linger(&e.c, &b);
+	assert_null(b);
+	assert_false(conn_is_open(&e.c));
+	turn_for(0.02);
+	assert_int_equal(send(fds[0], chatter, sizeof(chatter), MSG_NOSIGNAL), sizeof(chatter));
+	turn_for(0.02);
+	assert_int_equal(receive_all(fds[0], text, sizeof(text)), 7);
+	assert_string_equal(text, "* BYE\r\n");
+	assert_int_equal(loop.lingering, 1);
+	close(fds[0]);
+	TURN_UNTIL(loop.lingering == 0);
+	assert_int_equal(e.calls, 0);
+	end_fini(&e);
+}
+
+static void lingering_over_tls_says_the_line_and_close_notify(void **s)
+{
+	struct buf *b = line("* BYE\r\n");
+	struct raw r;
+	struct end e;
+	int fds[2];
+
+	(void)s;
+	tcp_pair(fds);
+	raw_secure(&r, &e, fds);
+	raw_say(&r, "noise");
+	conn_linger(&e.c, &b);
+	assert_int_equal(loop.lingering, 1);
+	turn_for(0.02);
+	raw_say(&r, "more noise");
+	TURN_UNTIL(raw_hears(&r, "* BYE\r\n"));
+	TURN_UNTIL(raw_hears_close_notify(&r));
+	SSL_shutdown(r.ssl);
+	raw_pump(&r);
+	TURN_UNTIL(loop.lingering == 0);
+	raw_fini(&r);
+	end_fini(&e);
+}
+
+static void what_does_not_fit_at_once_is_written_while_lingering(void **s)
+{
+	static char big[BUF_MAX], seen[BUF_MAX];
+	struct buf *b = buf_take(&loop.bufs, BUF_MAX);
+	struct end e, peer;
+	int fds[2];
+
+	(void)s;
+	memset(big, 'b', sizeof(big));
+	assert_int_equal(buf_append(b, big, sizeof(big)), sizeof(big));
+	socket_pair(fds);
+	small_buffers(fds);
+	secured_pair_on(&peer, &e, fds);
+	conn_want(&peer.c, 0);
+	conn_linger(&e.c, &b);
+	turn_for(0.02);
+	assert_int_equal(loop.lingering, 1);
+	conn_want(&peer.c, CONN_READ);
+	TURN_UNTIL(peer.ended);
+	assert_int_equal(peer.nin, sizeof(big));
+	memcpy(seen, peer.in, sizeof(seen));
+	assert_memory_equal(seen, big, sizeof(big));
+	conn_close(&peer.c);
+	TURN_UNTIL(loop.lingering == 0);
+	assert_int_equal(loop.bufs.in_use, 0);
+	end_fini(&peer);
+	end_fini(&e);
+}
+
+static void a_peer_that_never_stops_is_left_after_64_kib(void **s)
+{
+	static char chatter[4096];
+	double from = clock_monotonic();
+	size_t sent = 0;
+	struct end e;
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	end_on(&e, fds[1]);
+	conn_linger(&e.c, NULL);
+	while (loop.lingering && clock_monotonic() < from + PATIENCE) {
+		ssize_t put = send(fds[0], chatter, sizeof(chatter), MSG_NOSIGNAL);
+
+		sent += put > 0 ? (size_t)put : 0;
+		turn(0.01);
+	}
+	assert_int_equal(loop.lingering, 0);
+	assert_true(sent >= LINGER_BYTES && sent < 2 * LINGER_BYTES);
+	assert_true(clock_monotonic() - from < LINGER_SECONDS);
+	close(fds[0]);
+	end_fini(&e);
+}
+
+static void a_peer_that_never_leaves_is_left_after_two_seconds(void **s)
+{
+	double from = clock_monotonic();
+	struct end e;
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	end_on(&e, fds[1]);
+	conn_linger(&e.c, NULL);
+	TURN_UNTIL(loop.lingering == 0);
+	assert_true(clock_monotonic() - from >= LINGER_SECONDS - 0.01);
+	assert_int_equal(send(fds[0], "x", 1, MSG_NOSIGNAL), -1);
+	close(fds[0]);
+	end_fini(&e);
+}
+
+static void where_too_many_linger_a_conn_is_closed_after_one_try(void **s)
+{
+	struct buf *b = line("* BYE\r\n");
+	char text[64];
+	struct end e;
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	end_on(&e, fds[1]);
+	loop.lingering = LINGER_MAX;
+	conn_linger(&e.c, &b);
+	assert_int_equal(loop.lingering, LINGER_MAX);
+	loop.lingering = 0;
+	assert_null(loop.lingers);
+	assert_int_equal(receive_all(fds[0], text, sizeof(text)), 7);
+	close(fds[0]);
+	end_fini(&e);
+}
+
+static void a_loop_that_ends_closes_what_lingers(void **s)
+{
+	struct ev_loop *ev = loop.ev;
+	char text[8];
+	struct end e[3];
+	int fds[3][2];
+
+	(void)s;
+	for (int i = 0; i < 3; i++) {
+		socket_pair(fds[i]);
+		end_on(&e[i], fds[i][1]);
+		conn_linger(&e[i].c, NULL);
+	}
+	net_loop_fini(&loop);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(send(fds[i][0], "x", 1, MSG_NOSIGNAL), -1);
+		assert_int_equal(receive_all(fds[i][0], text, sizeof(text)), 0);
+		close(fds[i][0]);
+	}
+	net_loop_init(&loop, ev);
+}
+
+/* ---- dialling ---- */
+
+static struct {
+	struct resolver_answer answer;
+	bool at_once;
+	struct resolver_query *query;
+	resolver_fn *fn;
+	unsigned cancelled;
+} names;
+
+/* Stands in for net/resolver.c: what it answers and when is the test's. */
+bool resolver_find(struct resolver *r, const char *host, struct resolver_query *q, resolver_fn *fn, struct resolver_answer *a)
+{
+	(void)r;
+	assert_string_equal(host, "mail.example");
+	if (names.at_once) {
+		*a = names.answer;
+		return true;
+	}
+	names.query = q;
+	names.fn = fn;
+	return false;
+}
+
+void resolver_cancel(struct resolver *r, struct resolver_query *q)
+{
+	(void)r;
+	if (names.query == q) {
+		names.query = NULL;
+		names.cancelled++;
+	}
+}
+
+static void answer_query(void)
+{
+	struct resolver_query *q = names.query;
+
+	assert_non_null(q);
+	names.query = NULL;
+	names.fn(q, &names.answer);
+}
+
+static struct resolver *fake_resolver(void)
+{
+	memset(&names, 0, sizeof(names));
+	return (struct resolver *)&names;
+}
+
+static struct endpoint host_endpoint(uint16_t port)
+{
+	struct endpoint e = { .kind = ENDPOINT_HOST, .addr.port = port, .host = (char *)"mail.example" };
+
+	return e;
+}
+
+static struct addr ip(const char *text)
+{
+	struct addr a = { 0 };
+
+	assert_true(addr_parse_ip(&a, span_of(text)));
+	return a;
+}
+
+static struct endpoint ip_endpoint(const struct sockaddr_in *sin)
+{
+	struct endpoint e = { .kind = ENDPOINT_IP };
+
+	addr_from_sockaddr(&e.addr, (const struct sockaddr *)sin);
+	return e;
+}
+
+static void dial(struct end *e, struct resolver *r, const struct endpoint *where, double seconds)
+{
+	*e = (struct end){ 0 };
+	conn_dial(&e->c, &loop, r, where, seconds, told);
+	conn_want(&e->c, CONN_READ);
+	assert_int_equal(e->calls, 0);
+}
+
+static void dialling_connects(void **s)
+{
+	struct sockaddr_in sin;
+	int l = listening(&sin, 5), fd;
+	struct endpoint where = ip_endpoint(&sin);
+	struct addr peer;
+	struct end e;
+	char byte;
+
+	(void)s;
+	dial(&e, NULL, &where, 5);
+	assert_int_equal(conn_read(&e.c, &byte, 1), -1);
+	assert_int_equal(errno, ENOTCONN);
+	TURN_UNTIL(e.seen);
+	assert_int_equal(e.seen, CONN_CONNECTED);
+	assert_int_equal(number(e.c.io.fd, IPPROTO_TCP, TCP_NODELAY), 1);
+	assert_true(conn_peer_addr(&e.c, &peer));
+	assert_memory_equal(&peer, &where.addr, sizeof(peer));
+	fd = accept(l, NULL, NULL);
+	assert_int_equal(send(fd, "* OK\r\n", 6, 0), 6);
+	TURN_UNTIL(e.nin);		/* wanted since before it was connected */
+	assert_true(has(&e, "* OK\r\n"));
+	close(fd);
+	close(l);
+	end_fini(&e);
+}
+
+static struct endpoint refusing(void)
+{
+	struct sockaddr_in sin;
+
+	close(listening(&sin, 1));
+	return ip_endpoint(&sin);
+}
+
+static void a_refusal_names_address_and_reason(void **s)
+{
+	struct endpoint where = refusing();
+	char text[ADDR_TEXT_MAX], expected[128];
+	struct end e;
+
+	(void)s;
+	dial(&e, NULL, &where, 5);
+	TURN_UNTIL(e.seen);
+	assert_int_equal(e.seen, CONN_FAILED);
+	snprintf(expected, sizeof(expected), "%s: Connection refused", addr_text(&where.addr, text));
+	assert_string_equal(e.failure, expected);
+	conn_close(&e.c);
+	assert_false(conn_is_open(&e.c));
+	end_fini(&e);
+}
+
+static void the_next_address_is_tried_when_one_refuses(void **s)
+{
+	struct resolver *r = fake_resolver();
+	struct sockaddr_in sin;
+	int l = listening(&sin, 5);
+	struct endpoint where = host_endpoint(ntohs(sin.sin_port));
+	struct addr peer;
+	struct end e;
+
+	(void)s;
+	for (int at_once = 0; at_once < 2; at_once++) {
+		names.answer = (struct resolver_answer){ 3, { ip("127.0.0.9"), ip("127.0.0.8"), ip("127.0.0.1") } };
+		names.at_once = at_once;
+		dial(&e, r, &where, 5);
+		turn(0.01);
+		if (!at_once)
+			answer_query();
+		TURN_UNTIL(e.seen);
+		assert_int_equal(e.seen, CONN_CONNECTED);
+		assert_true(conn_peer_addr(&e.c, &peer));
+		assert_memory_equal(peer.ip, "\x7f\0\0\1", 4);
+		end_fini(&e);
+	}
+	close(l);
+}
+
+static void a_name_without_address_says_why(void **s)
+{
+	struct resolver *r = fake_resolver();
+	struct endpoint where = host_endpoint(143);
+	struct end e;
+
+	(void)s;
+	dial(&e, r, &where, 5);
+	turn(0.01);
+	strcpy(loop.failure, "no address of mail.example: Domain name not found");
+	answer_query();
+	assert_int_equal(e.seen, CONN_FAILED);
+	assert_string_equal(e.failure, "no address of mail.example: Domain name not found");
+	end_fini(&e);
+}
+
+static void a_look_up_without_answer_ends_in_time(void **s)
+{
+	struct resolver *r = fake_resolver();
+	struct endpoint where = host_endpoint(143);
+	struct end e;
+
+	(void)s;
+	dial(&e, r, &where, 0.05);
+	TURN_UNTIL(e.seen);
+	assert_int_equal(e.seen, CONN_FAILED);
+	assert_string_equal(e.failure, "mail.example: no answer from the name servers in time");
+	assert_int_equal(names.cancelled, 1);
+	end_fini(&e);
+}
+
+/* A listening socket whose queue is full does not answer. */
+static int deaf(struct sockaddr_in *sin, int fds[8])
+{
+	int l = listening(sin, 0);
+
+	for (int i = 0; i < 8; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		connect(fds[i], (struct sockaddr *)sin, sizeof(*sin));
+	}
+	turn_for(0.02);
+	return l;
+}
+
+static void an_address_that_never_answers_gets_its_share_of_the_time(void **s)
+{
+	struct resolver *r = fake_resolver();
+	double from = clock_monotonic();
+	struct sockaddr_in sin;
+	int fds[8], l = deaf(&sin, fds);
+	struct endpoint where = host_endpoint(ntohs(sin.sin_port));
+	struct end e;
+
+	(void)s;
+	names.at_once = true;
+	names.answer = (struct resolver_answer){ 2, { ip("127.0.0.1"), ip("127.0.0.1") } };
+	dial(&e, r, &where, 0.8);
+	turn_for(0.5);
+	assert_int_equal(e.seen, 0);	/* one share is over, the other runs */
+	TURN_UNTIL(e.seen);
+	assert_int_equal(e.seen, CONN_FAILED);
+	assert_non_null(strstr(e.failure, ": Connection timed out"));
+	assert_true(clock_monotonic() - from >= 0.8);
+	assert_true(clock_monotonic() - from < 3);
+	for (int i = 0; i < 8; i++)
+		close(fds[i]);
+	close(l);
+	end_fini(&e);
+}
+
+static void a_dial_can_be_cancelled_at_any_moment(void **s)
+{
+	struct resolver *r = fake_resolver();
+	struct sockaddr_in sin;
+	int fds[8], l = deaf(&sin, fds);
+	struct endpoint host = host_endpoint(143), where = ip_endpoint(&sin), refused = refusing();
+	struct end e;
+
+	(void)s;
+	dial(&e, r, &host, 5);		/* before it has begun */
+	conn_close(&e.c);
+	turn_for(0.01);
+	assert_null(names.query);
+	dial(&e, r, &host, 5);		/* while looking up */
+	turn(0.01);
+	assert_non_null(names.query);
+	conn_close(&e.c);
+	assert_null(names.query);
+	dial(&e, NULL, &where, 5);	/* while connecting */
+	turn_for(0.02);
+	conn_linger(&e.c, NULL);
+	assert_false(conn_is_open(&e.c));
+	turn_for(0.02);
+	assert_int_equal(e.calls, 0);
+	dial(&e, NULL, &refused, 5);	/* in the callback itself */
+	e.closes_when_told = true;
+	TURN_UNTIL(e.seen);
+	assert_false(conn_is_open(&e.c));
+	for (int i = 0; i < 8; i++)
+		close(fds[i]);
+	close(l);
+	end_fini(&e);
+}
+
+static void unix_sockets_are_dialled_too(void **s)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct endpoint where = { .kind = ENDPOINT_UNIX };
+	char path[100], expected[160];
+	struct end e;
+	int l = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)s;
+	snprintf(path, sizeof(path), "%s/imap", scratch_dir);
+	where.path = path;
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s", path);
+	dial(&e, NULL, &where, 5);
+	TURN_UNTIL(e.seen);
+	assert_int_equal(e.seen, CONN_FAILED);
+	snprintf(expected, sizeof(expected), "unix:%s: No such file or directory", path);
+	assert_string_equal(e.failure, expected);
+	end_fini(&e);
+	assert_int_equal(bind(l, (struct sockaddr *)&un, sizeof(un)), 0);
+	assert_int_equal(listen(l, 5), 0);
+	dial(&e, NULL, &where, 5);
+	TURN_UNTIL(e.seen);
+	assert_int_equal(e.seen, CONN_CONNECTED);
+	close(l);
+	end_fini(&e);
+}
+
+/* ---- */
+
+static int group_set_up(void **state)
+{
+	struct tls_client_conf conf = { .verify = true, .name = "mail.example" };
+	struct tls_policy policy = { .min_version = 0x0303 };
+	struct tls_certs *certs;
+	char err[256] = "";
+
+	(void)state;
+	scratch_init();
+	cert = make_cert((struct cert_wish){ .cn = "mail.example", .san = "DNS:mail.example", .days = 9 });
+	certs = tls_certs_load(write_pem("mail.pem", cert.cert, NULL, cert.key), NULL, err, sizeof(err));
+	assert_true(tls_ticket_keys_make(&keys));
+	server = certs ? tls_server_new(&policy, certs, &keys, err, sizeof(err)) : NULL;
+	conf.ca = scratch_path("mail.pem");
+	client = tls_client_new(&conf, err, sizeof(err));
+	conf.name = "wrong.example";
+	wrong_client = tls_client_new(&conf, err, sizeof(err));
+	tls_certs_unref(&certs);
+	if (!server || !client || !wrong_client)
+		fail_msg("%s", err);
+	net_loop_init(&loop, ev_loop_new(EVFLAG_AUTO));
+	return 0;
+}
+
+static int group_tear_down(void **state)
+{
+	struct ev_loop *ev = loop.ev;
+
+	(void)state;
+	net_loop_fini(&loop);
+	ev_loop_destroy(ev);
+	tls_server_free(&server);
+	tls_client_free(&client);
+	tls_client_free(&wrong_client);
+	free_cert(&cert);
+	scratch_fini();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plain_bytes_go_both_ways),
+		cmocka_unit_test(after_a_half_close_the_other_half_goes_on),
+		cmocka_unit_test(an_owner_is_told_only_what_it_wants),
+		cmocka_unit_test(an_owner_may_close_inside_on_event),
+		cmocka_unit_test(a_reset_is_told_as_an_error_with_a_phrase),
+		cmocka_unit_test(timeouts_are_set_where_there_is_tcp),
+		cmocka_unit_test(a_conn_knows_both_addresses),
+		cmocka_unit_test(two_conns_secure_each_other),
+		cmocka_unit_test(what_was_wanted_before_is_told_after_the_handshake),
+		cmocka_unit_test(a_failed_verification_is_told_to_both),
+		cmocka_unit_test(a_client_without_imap_in_alpn_is_refused),
+		cmocka_unit_test(plain_text_to_a_tls_port_is_told_in_plain_words),
+		cmocka_unit_test(a_peer_that_leaves_the_handshake_is_told_as_such),
+		cmocka_unit_test(a_conn_may_be_closed_while_securing),
+		cmocka_unit_test(megabytes_pass_unharmed_both_ways),
+		cmocka_unit_test(bytes_inside_openssl_are_told_of_one_by_one),
+		cmocka_unit_test(bytes_inside_openssl_wait_until_they_are_wanted),
+		cmocka_unit_test(one_read_takes_several_records),
+		cmocka_unit_test(half_a_record_makes_nobody_spin),
+		cmocka_unit_test(a_flood_of_key_updates_does_not_stop_the_data_nor_hold_the_loop),
+		cmocka_unit_test(a_close_notify_ends_one_half_only),
+		cmocka_unit_test(an_end_without_close_notify_is_an_end_and_writing_goes_on),
+		cmocka_unit_test(a_spoilt_record_is_an_error_that_lasts),
+		cmocka_unit_test(a_write_to_a_gone_peer_fails_but_its_last_words_are_read),
+		cmocka_unit_test(a_close_notify_that_finds_no_room_is_sent_later),
+		cmocka_unit_test(the_last_line_arrives_though_the_peer_still_sends),
+		cmocka_unit_test(lingering_over_tls_says_the_line_and_close_notify),
+		cmocka_unit_test(what_does_not_fit_at_once_is_written_while_lingering),
+		cmocka_unit_test(a_peer_that_never_stops_is_left_after_64_kib),
+		cmocka_unit_test(a_peer_that_never_leaves_is_left_after_two_seconds),
+		cmocka_unit_test(where_too_many_linger_a_conn_is_closed_after_one_try),
+		cmocka_unit_test(a_loop_that_ends_closes_what_lingers),
+		cmocka_unit_test(dialling_connects),
+		cmocka_unit_test(a_refusal_names_address_and_reason),
+		cmocka_unit_test(the_next_address_is_tried_when_one_refuses),
+		cmocka_unit_test(a_name_without_address_says_why),
+		cmocka_unit_test(a_look_up_without_answer_ends_in_time),
+		cmocka_unit_test(an_address_that_never_answers_gets_its_share_of_the_time),
+		cmocka_unit_test(a_dial_can_be_cancelled_at_any_moment),
+		cmocka_unit_test(unix_sockets_are_dialled_too),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests_name("conn", tests, group_set_up, group_tear_down);
+}
