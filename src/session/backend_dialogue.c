@@ -311,9 +311,11 @@ static enum session_step start_handshake(struct session *s, enum backend_state s
 	struct tls_client *tc = s->env->backend_tls(s->env, s->to);
 
 	s->login->state = state;
-	if (tc && conn_start_tls_client(&s->backend.conn, tc))
-		return STEP_LOGIN;
-	return fail(s, LOGIN_BACKEND_TLS, s->env->loop->failure);
+	if (!tc)
+		return fail(s, LOGIN_BACKEND_TLS, s->env->loop->failure);
+	if (!conn_start_tls_client(&s->backend.conn, tc))
+		return broken(s, s->env->loop->failure);
+	return STEP_LOGIN;
 }
 
 static enum session_step on_starttls(struct session *s, const struct imap_reply *r)
@@ -606,7 +608,7 @@ void backend_dialogue_event(struct session *s, unsigned events)
 	enum session_step next = STEP_LOGIN;
 
 	if (events & CONN_FAILED)
-		next = fail(s, LOGIN_BACKEND_TLS, s->env->loop->failure);
+		next = fail(s, events & CONN_UNTRUSTED ? LOGIN_BACKEND_TLS : LOGIN_BACKEND_BROKEN, s->env->loop->failure);
 	else if (events & CONN_SECURED)
 		next = on_secured(s);
 	else if ((events & CONN_WRITE) && !half_flush(&s->backend))
