@@ -1,0 +1,65 @@
+/*
+ * control_private.h - control from inside, for the files of control.h.
+ *
+ * control.c	its start, step by step, and its end
+ * control_run.c	what it does in between: signals, the workers' mail, their logs
+ */
+#ifndef DAEMON_CONTROL_PRIVATE_H
+#define DAEMON_CONTROL_PRIVATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <ev.h>
+
+#include "daemon/files.h"
+#include "daemon/sockets.h"
+#include "daemon/worker.h"
+#include "net/tls.h"
+
+struct log_ring;
+struct settings;
+
+/* A worker as control sees it. */
+struct seat {
+	struct control *control;
+	struct worker *worker;
+	struct log_ring *ring;		/* NULL with workers = 0 */
+	int box[2];			/* ours; the worker's, until it runs. -1: closed, or the worker's now */
+	ev_io mail;
+	bool runs;			/* it may be sent mail */
+};
+
+enum control_state { CONTROL_STARTING, CONTROL_SERVING, CONTROL_DRAINING, CONTROL_STOPPING };
+
+struct control {
+	struct settings *settings;
+	enum control_state state;
+	struct ev_loop *loop;
+	ev_signal term, interrupt, hup;
+	struct files files;
+	struct sockets sockets;
+	struct tls_ticket_keys tickets;
+	struct last_known *last_known;
+	char run[WORKER_RUN_MAX + 1];
+	unsigned long descriptors;	/* the limit */
+	int wake[2];			/* ours; where the workers' rings wake us */
+	ev_io woken;
+	struct seat *seats;
+	unsigned nseats;
+	unsigned nrunning;		/* the loop ends when the last has gone */
+	unsigned next_deal;
+	unsigned untaken[MAIL_MAP + 1];	/* by MAIL_CERTS, MAIL_MAP: workers that have not yet taken what was sent */
+};
+
+/* Signals are taken from now on, and answered when the loop runs. */
+void control_watch_signals(struct control *c);
+void control_unwatch_signals(struct control *c);
+
+void control_watch_seat(struct seat *seat);	/* its mail; it runs */
+void control_watch_logs(struct control *c);
+void control_drain_logs(struct control *c);
+
+/* A mail without luggage to all that run. */
+void control_tell_all(struct control *c, enum worker_mail kind, unsigned number);
+
+#endif

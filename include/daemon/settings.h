@@ -1,0 +1,79 @@
+/*
+ * settings.h - sluice.conf, read and checked whole.
+ *
+ * libconfig's syntax; one table in settings_table.c says which settings there are, their types, units, bounds and defaults. What is built
+ * is immutable and reference-counted (atomic): control reads it, workers hold a reference.
+ */
+#ifndef DAEMON_SETTINGS_H
+#define DAEMON_SETTINGS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/log.h"
+#include "net/addr.h"
+#include "net/redis.h"
+#include "net/tls.h"
+#include "route/backend.h"
+#include "route/directory.h"
+
+#define SETTINGS_WORKERS_MAX 256
+#define SETTINGS_LISTENERS_MAX 64
+#define SETTINGS_ADDRESSES_MAX 16	/* of one listener */
+#define SETTINGS_FAULTS_MAX 100		/* printed; then "and more" */
+#define SETTINGS_DEFAULT_PATH "/etc/sluice/sluice.conf"
+
+struct settings_listener {
+	char *name;
+	struct endpoint *addresses;
+	size_t naddresses;
+	enum tls_mode tls;
+	bool cleartext_login;
+	bool unchecked_passwords;	/* allows auth = "master" behind a listener that others than this host can reach */
+};
+
+struct settings {
+	atomic_uint refs;
+	char *path;
+
+	int workers;			/* 0: everything in one thread; "auto" is one per CPU this process may use */
+	char *user;			/* to become when started as root */
+	char *ready_file;		/* NULL: none */
+	double drain_timeout;		/* seconds */
+	enum log_sink log_to;
+	enum log_level log_level;
+
+	struct settings_listener *listeners;
+	size_t nlisteners;
+
+	char *certificate, *key;	/* NULL without any TLS listener; key NULL: in the certificate's file */
+	struct tls_policy tls_policy;
+
+	struct cluster *cluster;
+
+	enum directory_driver directory;
+	char *directory_file;
+	struct redis_conf redis;	/* directory = redis: endpoint, database, user, password, timeout */
+	char *redis_prefix;
+	enum directory_outage on_outage;
+};
+
+/* Called for each fault: "file:line: what is wrong; what would be right". Never holds a secret. */
+typedef void settings_fault_fn(const char *sentence, void *arg);
+
+/* NULL: at least one fault was told. The first syntax error alone, else every fault of meaning and every unknown name. Password files are read
+ * (first line; they must not be readable by others than owner and group) and so must be there; certificates and the map file are opened by control, and by
+ * sluiced -t through settings_check_files. */
+struct settings *settings_load(const char *path, settings_fault_fn *fault, void *arg);
+
+/* Loads certificate, CA files and map file to see that they can be. false: at least one fault was told. */
+bool settings_check_files(const struct settings *s, settings_fault_fn *fault, void *arg);
+
+struct settings *settings_ref(struct settings *s);
+void settings_unref(struct settings **s);
+
+/* For t/lint: calls fn with each setting's full name: "listener.NAME.address", "tls.certificate", "workers" ... */
+void settings_each_name(void (*fn)(const char *name, void *arg), void *arg);
+
+#endif

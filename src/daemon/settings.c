@@ -1,0 +1,261 @@
+/*
+ * settings.c - loads sluice.conf and builds the settings once nothing is wrong with it. The parts are listed in settings_private.h.
+ */
+#include "daemon/settings.h"
+
+#include <sched.h>
+#include <string.h>
+#include <openssl/ssl.h>
+
+#include "base/mem.h"
+#include "daemon/settings_private.h"
+
+int settings_min_version(int word)
+{
+	return word == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
+}
+
+/* ---- building ---- */
+
+static char *copy(const char *text)
+{
+	return text ? mem_strdup(text) : NULL;
+}
+
+/* What somebody takes from the draft is his to free. */
+static struct endpoint take_endpoint(struct endpoint *e)
+{
+	struct endpoint taken = *e;
+
+	*e = (struct endpoint){ .kind = ENDPOINT_IP };
+	return taken;
+}
+
+static char *take_text(char **text)
+{
+	char *taken = *text;
+
+	*text = NULL;
+	return taken;
+}
+
+static int processors(void)
+{
+	cpu_set_t set;
+	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+
+	return n < SETTINGS_WORKERS_MAX ? n : SETTINGS_WORKERS_MAX;
+}
+
+static void build_top(struct settings *s, const struct draft *d)
+{
+	s->path = mem_strdup(d->path);
+	s->workers = d->top.workers == WORKERS_AUTO ? processors() : d->top.workers;
+	s->user = mem_strdup(d->top.user);
+	s->ready_file = copy(d->top.ready_file);
+	s->drain_timeout = d->top.drain_timeout;
+	s->log_to = (enum log_sink)d->log.to;
+	s->log_level = (enum log_level)d->log.level;
+}
+
+static void build_listener(struct settings_listener *l, struct draft_listener *from)
+{
+	l->name = mem_strdup(config_setting_name(from->section.at));
+	l->naddresses = from->addresses.n;
+	l->addresses = mem_new_array(l->naddresses, sizeof(*l->addresses));
+	for (size_t i = 0; i < l->naddresses; i++)
+		l->addresses[i] = take_endpoint(&from->addresses.endpoints[i]);
+	l->tls = (enum tls_mode)from->tls;
+	l->cleartext_login = from->cleartext_login;
+	l->unchecked_passwords = from->unchecked_passwords;
+}
+
+static void build_listeners(struct settings *s, struct draft *d)
+{
+	s->nlisteners = d->listeners.n;
+	s->listeners = mem_new_array(s->nlisteners, sizeof(*s->listeners));
+	for (size_t i = 0; i < s->nlisteners; i++)
+		build_listener(&s->listeners[i], draft_listener(d, i));
+}
+
+/* Where no listener has TLS, nobody is to load a certificate. */
+static void build_tls(struct settings *s, const struct draft *d)
+{
+	s->tls_policy.min_version = settings_min_version(d->tls.min_version);
+	s->tls_policy.ciphers = copy(d->tls.ciphers);
+	for (size_t i = 0; i < s->nlisteners && !s->certificate; i++) {
+		if (s->listeners[i].tls == TLS_NONE)
+			continue;
+		s->certificate = mem_strdup(d->tls.certificate);
+		s->key = copy(d->tls.key);
+	}
+}
+
+static void build_backend(struct backend *b, struct draft_backend *from)
+{
+	b->endpoint = take_endpoint(&from->endpoint);
+	b->tls = (enum tls_mode)from->tls;
+	b->tls_verify = from->tls_verify;
+	b->tls_ca = copy(from->tls_ca);
+	b->tls_name = copy(from->tls_name);
+	b->weight = from->weight;
+	b->trusted = from->trusted;
+	b->pipelining = from->pipelining;
+	b->auth = (enum backend_auth)from->auth;
+	b->method = (enum backend_auth_method)from->method;
+	b->master_user = copy(from->master_user);
+	b->master_password = take_text(&from->master_password);
+}
+
+static void build_cluster(struct settings *s, struct draft *d)
+{
+	const char **groups = mem_new_array(d->backends.n, sizeof(*groups));
+	char err[512];
+
+	s->cluster = cluster_new();
+	for (size_t i = 0; i < d->backends.n; i++) {
+		struct draft_backend *b = draft_backend(d, i);
+
+		build_backend(cluster_add_backend(s->cluster, config_setting_name(b->section.at)), b);
+		groups[i] = b->group;
+	}
+	for (size_t i = 0; i < d->groups.n; i++) {
+		const struct draft_group *g = draft_group(d, i);
+
+		cluster_add_group(s->cluster, config_setting_name(g->section.at))->storage = (enum storage)g->storage;
+	}
+	if (!cluster_finish(s->cluster, groups, d->top.default_group, err, sizeof(err)))
+		draft_fault_at(d, draft_where(d, NULL, "backend"), "%s", err);
+	mem_free(&groups);
+}
+
+static void build_directory(struct settings *s, struct draft *d)
+{
+	struct draft_directory *from = &d->directory;
+
+	s->directory = (enum directory_driver)from->driver;
+	s->directory_file = copy(from->file);
+	s->on_outage = (enum directory_outage)from->on_outage;
+	s->redis_prefix = mem_strdup(from->prefix);
+	s->redis.endpoint = take_endpoint(&from->conf.endpoint);
+	s->redis.database = from->conf.database;
+	s->redis.user = copy(from->user);
+	s->redis.password = take_text(&from->password);
+	s->redis.timeout = from->timeout;
+}
+
+static struct settings *build(struct draft *d)
+{
+	struct settings *s = mem_new(sizeof(*s));
+
+	atomic_init(&s->refs, 1);
+	build_top(s, d);
+	build_listeners(s, d);
+	build_tls(s, d);
+	build_cluster(s, d);
+	build_directory(s, d);
+	if (d->faults)
+		settings_unref(&s);
+	return s;
+}
+
+/* ---- loading ---- */
+
+/* libconfig stops at the first. */
+static void tell_syntax_error(struct draft *d)
+{
+	const char *file = config_error_file(&d->conf), *text = config_error_text(&d->conf);
+	const char *right = "look for a missing quote, brace or \";\" here or before";
+
+	if (text && strstr(text, "duplicate"))
+		right = "a name may stand once in its section";
+	else if (text && strstr(text, "nesting"))
+		right = "files may include others ten deep";
+	draft_fault(d, file ? file : d->path, (unsigned)config_error_line(&d->conf), "%s; %s", text ? text : "cannot be read", right);
+}
+
+static void wipe_password(char **password)
+{
+	if (*password)
+		mem_wipe_free(password, strlen(*password));
+}
+
+static void draft_fini(struct draft *d)
+{
+	for (size_t i = 0; i < d->listeners.n; i++)
+		for (size_t k = 0; k < draft_listener(d, i)->addresses.n; k++)
+			endpoint_fini(&draft_listener(d, i)->addresses.endpoints[k]);
+	for (size_t i = 0; i < d->backends.n; i++) {
+		endpoint_fini(&draft_backend(d, i)->endpoint);
+		wipe_password(&draft_backend(d, i)->master_password);
+	}
+	endpoint_fini(&d->directory.conf.endpoint);
+	wipe_password(&d->directory.password);
+	mem_free(&d->listeners.items);
+	mem_free(&d->backends.items);
+	mem_free(&d->groups.items);
+	config_destroy(&d->conf);
+}
+
+struct settings *settings_load(const char *path, settings_fault_fn *fault, void *arg)
+{
+	struct draft d = { .path = path, .fault = fault, .arg = arg };
+	struct settings *s = NULL;
+
+	config_init(&d.conf);
+	if (settings_files_are_sane(&d)) {
+		if (config_read_file(&d.conf, path)) {
+			settings_read(&d);
+			settings_check(&d);
+		} else {
+			tell_syntax_error(&d);
+		}
+	}
+	if (!d.faults)
+		s = build(&d);
+	draft_fini(&d);
+	return s;
+}
+
+/* ---- references ---- */
+
+struct settings *settings_ref(struct settings *s)
+{
+	atomic_fetch_add(&s->refs, 1);
+	return s;
+}
+
+static void settings_free(struct settings *s)
+{
+	for (size_t i = 0; i < s->nlisteners; i++) {
+		struct settings_listener *l = &s->listeners[i];
+
+		for (size_t k = 0; k < l->naddresses; k++)
+			endpoint_fini(&l->addresses[k]);
+		mem_free(&l->addresses);
+		mem_free(&l->name);
+	}
+	mem_free(&s->listeners);
+	mem_free(&s->path);
+	mem_free(&s->user);
+	mem_free(&s->ready_file);
+	mem_free(&s->certificate);
+	mem_free(&s->key);
+	mem_free(&s->tls_policy.ciphers);
+	cluster_free(&s->cluster);
+	mem_free(&s->directory_file);
+	endpoint_fini(&s->redis.endpoint);
+	mem_free(&s->redis.user);
+	wipe_password((char **)&s->redis.password);
+	mem_free(&s->redis_prefix);
+	mem_free(&s);
+}
+
+void settings_unref(struct settings **sp)
+{
+	struct settings *s = *sp;
+
+	*sp = NULL;
+	if (s && atomic_fetch_sub(&s->refs, 1) == 1)
+		settings_free(s);
+}

@@ -1,0 +1,153 @@
+/*
+ * worker_build.c - what a worker owns and what its sessions ask of it.
+ */
+#include "daemon/worker_private.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "daemon/settings.h"
+#include "net/resolver.h"
+#include "route/directory.h"
+#include "route/route.h"
+#include "route/user_map.h"
+#include "session/session.h"
+
+#define SECONDS_FOR_TLS 10.0
+#define SECONDS_FOR_LOGIN 60.0
+#define SECONDS_FOR_BACKEND 30.0
+
+/* ---- what sessions ask ---- */
+
+static void connect_backend(struct session_env *env, struct conn *c, struct backend *b, double seconds, conn_event_fn *on_event)
+{
+	struct worker *w = CONTAINER_OF(env, struct worker, env);
+
+	conn_dial(c, &w->loop, w->resolver, &b->endpoint, seconds, on_event);
+}
+
+static const char *name_to_verify(const struct backend *b, char *ip)
+{
+	if (b->tls_name)
+		return b->tls_name;
+	if (b->endpoint.kind == ENDPOINT_IP)
+		return addr_ip_text(&b->endpoint.addr, ip);
+	return b->endpoint.host;
+}
+
+static struct tls_client *new_tls_client(const struct backend *b, char *err, size_t errlen)
+{
+	char ip[ADDR_TEXT_MAX];
+	struct tls_client_conf conf = { b->tls_verify, b->tls_ca, name_to_verify(b, ip) };
+
+	return tls_client_new(&conf, err, errlen);
+}
+
+static struct tls_client *backend_tls(struct session_env *env, struct backend *b)
+{
+	struct worker *w = CONTAINER_OF(env, struct worker, env);
+	struct tls_client **tc = &w->tls_clients[b->number];
+
+	if (!*tc)
+		*tc = new_tls_client(b, w->loop.failure, sizeof(w->loop.failure));
+	return *tc;
+}
+
+/* ---- building ---- */
+
+static struct directory *build_directory(struct worker *w)
+{
+	const struct settings *s = w->conf.settings;
+
+	switch (s->directory) {
+	case DIRECTORY_FILE:
+		return directory_file_new(w->conf.map);
+	case DIRECTORY_REDIS:
+		return directory_redis_new(&w->loop, w->resolver, &s->redis, s->redis_prefix, s->cluster, s->on_outage,
+					   w->conf.last_known);
+	case DIRECTORY_NONE:
+		break;
+	}
+	return directory_none_new();
+}
+
+static void build_env(struct worker *w)
+{
+	const struct settings *s = w->conf.settings;
+
+	snprintf(w->id_prefix, sizeof(w->id_prefix), "%.*s.%u", WORKER_RUN_MAX, w->conf.run, w->conf.number);
+	w->env = (struct session_env){
+		.loop = &w->loop,
+		.route = route_new(&w->loop, s->cluster, build_directory(w), s->on_outage),
+		.id_prefix = w->id_prefix,
+		.local_case = USER_NAME_LOWER,
+		.times = { SECONDS_FOR_TLS, SECONDS_FOR_LOGIN, SECONDS_FOR_BACKEND },
+		.connect = connect_backend,
+		.backend_tls = backend_tls,
+		.session_gone = worker_leave_if_empty,
+	};
+}
+
+static void build_listeners(struct worker *w)
+{
+	const struct settings *s = w->conf.settings;
+
+	w->listeners = mem_new_array(s->nlisteners, sizeof(*w->listeners));
+	for (size_t i = 0; i < s->nlisteners; i++) {
+		const struct settings_listener *l = &s->listeners[i];
+
+		w->listeners[i] = (struct session_listener){
+			.name = l->name, .tls = l->tls, .cleartext_login = l->cleartext_login,
+			.tls_server = l->tls == TLS_NONE ? NULL : w->tls_server,
+		};
+	}
+}
+
+void worker_forget_ingredients(struct worker *w)
+{
+	tls_certs_unref(&w->conf.certs);
+	user_map_unref(&w->conf.map);
+	mem_wipe(&w->conf.tickets, sizeof(w->conf.tickets));
+}
+
+bool worker_build(struct worker *w)
+{
+	const struct settings *s = w->conf.settings;
+
+	if (w->conf.certs) {
+		w->tls_server = tls_server_new(&s->tls_policy, w->conf.certs, &w->conf.tickets, w->err, sizeof(w->err));
+		if (!w->tls_server)
+			return false;
+	}
+	net_loop_init(&w->loop, w->ev);
+	w->resolver = resolver_new(&w->loop);
+	w->tls_clients = mem_new_array(s->cluster->nbackends, sizeof(struct tls_client *));
+	build_env(w);
+	build_listeners(w);
+	worker_forget_ingredients(w);
+	worker_open(w);
+	return true;
+}
+
+/* Top down: sessions and what serves them, then the loop with those who linger, then the TLS contexts these still used. */
+void worker_demolish(struct worker *w)
+{
+	worker_stop_listening(w);
+	session_close_all(&w->env, SESSION_STOPPED);
+	net_loop_turn_end(&w->loop);
+	ev_io_stop(w->ev, &w->mail);
+	timers_stop(&w->loop.timers, &w->drained);
+	timers_stop(&w->loop.timers, &w->leave);
+	route_free(&w->env.route);
+	resolver_free(&w->resolver);
+	net_loop_fini(&w->loop);
+	for (size_t i = 0; i < w->conf.settings->cluster->nbackends; i++)
+		tls_client_free(&w->tls_clients[i]);
+	mem_free(&w->tls_clients);
+	tls_server_free(&w->tls_server);
+	mem_free(&w->listeners);
+	mem_free(&w->doors);
+	close(w->conf.box);
+	w->state = WORKER_NEW;
+}
