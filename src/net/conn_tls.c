@@ -355,6 +355,6 @@ bool conn_tls_start_client(struct conn *c, struct tls_client *tc)
 {
 	if (!become_tls(c, tls_client_ssl(tc)))
 		return false;
-	secure(c);
-	return c->state != CONN_TLS_FAILED;
+	conn_watch(c, EV_WRITE);	/* we speak first, but from the loop: a fast peer could finish the handshake inside this call */
+	return true;
 }

@@ -517,6 +517,24 @@ static void two_conns_secure_each_other(void **s)
 	end_fini(&e);
 }
 
+/* Else a fast peer could end the handshake inside the call, and nobody would be told. */
+static void no_handshake_goes_on_before_the_loop_runs(void **s)
+{
+	struct end c;
+	char byte;
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	end_on(&c, fds[0]);
+	assert_true(conn_start_tls_client(&c.c, client));
+	assert_int_equal(recv(fds[1], &byte, 1, MSG_DONTWAIT | MSG_PEEK), -1);
+	assert_int_equal(errno, EAGAIN);
+	TURN_UNTIL(recv(fds[1], &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 1);
+	end_fini(&c);
+	close(fds[1]);
+}
+
 static void what_was_wanted_before_is_told_after_the_handshake(void **s)
 {
 	struct end c, e;
@@ -1475,6 +1493,7 @@ int main(void)
 		cmocka_unit_test(timeouts_are_set_where_there_is_tcp),
 		cmocka_unit_test(a_conn_knows_both_addresses),
 		cmocka_unit_test(two_conns_secure_each_other),
+		cmocka_unit_test(no_handshake_goes_on_before_the_loop_runs),
 		cmocka_unit_test(what_was_wanted_before_is_told_after_the_handshake),
 		cmocka_unit_test(a_failed_verification_is_told_to_both),
 		cmocka_unit_test(a_client_without_imap_in_alpn_is_refused),
