@@ -394,8 +394,8 @@ static enum session_step on_refusal(struct session *s, const struct imap_reply *
 		return fail(s, LOGIN_BAD_PASSWORD, NULL);
 	if (span_is_nocase(r->code, "SERVERBUG"))
 		return fail(s, LOGIN_BACKEND_SERVERBUG, NULL);
-	if (!span_is_nocase(r->code, "UNAVAILABLE"))
-		return session_login_failed(s, LOGIN_REFUSED, out_written(&o), out_cstr(&o));
+	if (!span_is_nocase(r->code, "UNAVAILABLE"))	/* its words are the client's alone: they may hold the password */
+		return session_login_failed(s, LOGIN_REFUSED, out_written(&o), imap_code_name(r->code));
 	if (l->unavailable++ < UNAVAILABLE_TRIES)
 		return again_later(s);
 	return session_login_failed(s, LOGIN_BACKEND_UNAVAILABLE, out_written(&o), NULL);

@@ -126,17 +126,19 @@ static void failed(struct session *s, enum login_reason why)
 
 static void log_in(struct session *s, const struct sasl_identity *who)
 {
-	if (!take_names(s, who)) {
-		failed(s, LOGIN_BAD_NAME);
-		return;
-	}
+	bool named = take_names(s, who);	/* first: the log of a refusal has the name */
+
 	if (!login_is_allowed(s)) {
 		failed(s, LOGIN_NO_TLS);
-		return;
+	} else if (!named) {
+		failed(s, LOGIN_BAD_NAME);
+	} else if (s->env->draining) {
+		failed(s, LOGIN_DRAINING);
+	} else {
+		login_keep(s->login, who);
+		s->login->unavailable = 0;
+		session_go(s, STEP_ROUTE);
 	}
-	login_keep(s->login, who);
-	s->login->unavailable = 0;
-	session_go(s, STEP_ROUTE);
 }
 
 /* An attempt begins: nothing of the one before may be left. */
@@ -291,9 +293,10 @@ static bool is_authenticate(const char *p, size_t n)
 	return space && span_starts_nocase(span_mem(space + 1, n - (size_t)(space + 1 - p)), verb);
 }
 
+/* Less than the buffer holds, so that what is longer is seen and does not just fill it. */
 static size_t command_max(const struct login *l)
 {
-	return is_authenticate(l->in.p, l->in.len) ? INPUT_MAX : COMMAND_MAX;
+	return is_authenticate(l->in.p, l->in.len) ? INPUT_MAX - 1 : COMMAND_MAX;
 }
 
 /* The command in the first l->scanned bytes is done with, whatever became of it. */

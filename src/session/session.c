@@ -101,8 +101,8 @@ static void want_in_dialogue(struct session *s)
 	if (s->step != STEP_TLS)
 		conn_want(&s->client.conn, (l->in.len < client_max && !s->client.ended ? CONN_READ : 0) |
 					   (s->client.waiting ? CONN_WRITE : 0));
-	if (backend_is_open(s) && backend_talks)
-		conn_want(&s->backend.conn, (l->back.len < l->back.max ? CONN_READ : 0) |
+	if (backend_is_open(s) && backend_talks)	/* its untagged lines are passed on: not faster than they are taken */
+		conn_want(&s->backend.conn, (l->back.len < l->back.max && !s->client.waiting ? CONN_READ : 0) |
 					    (s->backend.waiting ? CONN_WRITE : 0));
 }
 
@@ -242,6 +242,9 @@ static void on_deadline(struct timer *t)
 		session_close(s, SESSION_CLIENT_SLOW_TLS);
 	else if (s->step == STEP_COMMAND)
 		session_close(s, SESSION_CLIENT_SLOW_LOGIN);
+	else if (s->step == STEP_ROUTE)
+		session_go(s, session_login_failed(s, LOGIN_DIRECTORY_DOWN, none, s->login->query.hold_until > 0 ?
+						   "the user was on hold for too long" : "no answer in time"));
 	else
 		session_go(s, session_login_failed(s, LOGIN_BACKEND_SLOW, none, NULL));
 	session_settle(s);
@@ -272,10 +275,19 @@ enum session_step session_login_failed(struct session *s, enum login_reason why,
 
 /* ---- bytes ---- */
 
-bool half_flush(struct half *h)
+/* Until the user is in, what waited may have been the login. */
+static void give_waiting(struct half *h)
 {
 	struct buf_pool *pool = &h->session->env->loop->bufs;
 
+	if (h->session->login)
+		buf_give_wiped(pool, &h->waiting);
+	else
+		buf_give(pool, &h->waiting);
+}
+
+bool half_flush(struct half *h)
+{
 	while (h->waiting) {
 		ssize_t n = conn_write(&h->conn, h->waiting->data + h->waiting->head, buf_waiting(h->waiting));
 
@@ -283,7 +295,7 @@ bool half_flush(struct half *h)
 			return errno == EAGAIN;
 		buf_taken(h->waiting, (size_t)n);
 		if (buf_waiting(h->waiting) == 0)
-			buf_give(pool, &h->waiting);
+			give_waiting(h);
 		else if (n == 0)
 			break;
 	}
@@ -302,7 +314,7 @@ static bool half_keep(struct half *h, const char *p, size_t n)
 		larger = buf_take(pool, all);
 		if (h->waiting)
 			buf_append(larger, h->waiting->data + h->waiting->head, buf_waiting(h->waiting));
-		buf_give(pool, &h->waiting);
+		give_waiting(h);
 		h->waiting = larger;
 	}
 	return buf_append(h->waiting, p, n) == n;
@@ -392,9 +404,12 @@ static void leave_list(struct session *s)
 	env->nsessions--;
 }
 
+/* A client that has only ended its half may still read, and TLS owes it a close_notify; one whose connection broke does not. */
 static bool client_can_hear(const struct session *s, enum session_step was)
 {
-	return was != STEP_TLS && s->why != SESSION_CLIENT_GONE && s->why != SESSION_NO_DESCRIPTOR;
+	if (s->why == SESSION_CLIENT_GONE)
+		return s->client.ended;
+	return was != STEP_TLS && s->why != SESSION_NO_DESCRIPTOR;
 }
 
 static void close_conns(struct session *s, enum session_step was)

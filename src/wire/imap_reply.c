@@ -112,3 +112,17 @@ bool imap_reply_parse(const char *line, size_t n, struct imap_reply *r)
 	first = take_until(&rest, ' ');
 	return span_is(first, "*") ? parse_untagged(rest, r) : parse_tagged(first, rest, r);
 }
+
+static const char *const codes[] = {
+	"ALERT", "ALREADYEXISTS", "AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "BADCHARSET", "CANNOT", "CAPABILITY",
+	"CLIENTBUG", "CONTACTADMIN", "CORRUPTION", "EXPIRED", "INUSE", "LIMIT", "NONEXISTENT", "NOPERM", "OVERQUOTA",
+	"PRIVACYREQUIRED", "REFERRAL", "SERVERBUG", "UNAVAILABLE",
+};
+
+const char *imap_code_name(struct span code)
+{
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (span_is_nocase(code, codes[i]))
+			return codes[i];
+	return NULL;
+}

@@ -155,9 +155,20 @@ static void nothing_is_read_beyond_the_line_wherever_it_is_cut(void **s)
 	}
 }
 
+static void only_codes_of_the_rfcs_have_a_name_for_the_log(void **s)
+{
+	(void)s;
+	assert_string_equal(imap_code_name(span_of("limit")), "LIMIT");
+	assert_string_equal(imap_code_name(span_of("CONTACTADMIN")), "CONTACTADMIN");
+	assert_null(imap_code_name(span_of("hunter2")));
+	assert_null(imap_code_name(span_of("")));
+	assert_null(imap_code_name(span_of("LIMIT hunter2")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_codes_of_the_rfcs_have_a_name_for_the_log),
 		cmocka_unit_test(tagged_lines_have_tag_status_code_and_text),
 		cmocka_unit_test(untagged_statuses_are_told_from_data),
 		cmocka_unit_test(untagged_data_has_a_word_and_the_rest),
