@@ -96,13 +96,14 @@ void session_log_login_failed(struct session *s, enum login_reason why, const ch
 	log_end(&l);
 }
 
-/* Dovecot 2.4 says that it trusts us, 2.3 and others never do, so it is only said once a backend: without its trust all users share one address there, and its limits and penalties hit them together. */
+/* Once a backend, and as a hint only: Dovecot 2.4 says whether it trusts us, 2.3 and others never do. Without its trust all users share one
+ * address there, and its limits and penalties hit them together. */
 void session_log_backend_id(struct session *s)
 {
 	if (atomic_exchange(&s->to->id_warned, true))
 		return;
-	log_say(LOG_LEVEL_WARN, "backend-distrusts",
-		"backend %s did not say that it trusts our ID (Dovecot before 2.4 never does): unless it lists this proxy "
-		"(Dovecot: login_trusted_networks), it sees all clients under this proxy's address",
+	log_say(LOG_LEVEL_INFO, "backend-trust",
+		"backend %s did not say whether it trusts our ID (Dovecot before 2.4 never does): make sure that it lists this proxy "
+		"(Dovecot: login_trusted_networks), or it sees all clients under this proxy's address",
 		s->to->name);
 }
