@@ -45,6 +45,7 @@ struct conn_tls {
 	const char *version;	/* "TLSv1.3" */
 	const char *cipher;	/* "TLS_AES_128_GCM_SHA256" */
 	const char *name;	/* the server name the client asked for (SNI), or NULL; outside text: escape it */
+	const char *client_name;	/* the user the client's verified certificate names, or NULL */
 	bool resumed;
 };
 

@@ -268,6 +268,7 @@ static bool tls_facts(struct conn *c, struct conn_tls *facts)
 	facts->version = SSL_get_version(c->ssl);
 	facts->cipher = SSL_get_cipher_name(c->ssl);
 	facts->name = SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name);
+	facts->client_name = NULL;
 	facts->resumed = SSL_session_reused(c->ssl);
 	return true;
 }
