@@ -101,6 +101,7 @@ enum backend_state {
 	BACKEND_CAPABILITY,	/* C CAPABILITY is out */
 	BACKEND_ID,		/* I ID is out alone: no pipelining */
 	BACKEND_LOGIN,		/* L is out, its pieces go one by one as the backend asks */
+	BACKEND_LATE_ID,	/* logged in; I ID is still unanswered */
 	BACKEND_AFTER,		/* logged in; A CAPABILITY is out */
 };
 

@@ -428,6 +428,13 @@ static enum session_step let_in(struct session *s)
 	return STEP_RELAY;
 }
 
+static enum session_step ask_after_or_let_in(struct session *s)
+{
+	if (s->login->caps_after)
+		return let_in(s);
+	return send_line(s, BACKEND_AFTER, "A CAPABILITY\r\n");
+}
+
 static enum session_step on_let_in(struct session *s, const struct imap_reply *r)
 {
 	struct login *l = s->login;
@@ -436,9 +443,11 @@ static enum session_step on_let_in(struct session *s, const struct imap_reply *r
 	l->ok_text = mem_span_dup(has_caps_code(r) ? r->text : r->rest);
 	if (has_caps_code(r))
 		keep_caps_after(l, r->code_args);
-	if (l->caps_after)
-		return let_in(s);
-	return send_line(s, BACKEND_AFTER, "A CAPABILITY\r\n");
+	if (l->id_out) {
+		l->state = BACKEND_LATE_ID;
+		return STEP_LOGIN;
+	}
+	return ask_after_or_let_in(s);
 }
 
 /* Between our login and its tagged answer a server may say anything untagged; the client hears what is meant for it. */
@@ -489,6 +498,17 @@ static enum session_step on_id(struct session *s, const struct imap_reply *r)
 	return send_login(s, false);
 }
 
+/* The login was answered before the ID sent with it; that answer must not reach the client. */
+static enum session_step on_late_id(struct session *s, const struct imap_reply *r, struct span line)
+{
+	if (r->kind == IMAP_REPLY_UNTAGGED)
+		return on_untagged(s, r, line);
+	if (r->kind != IMAP_REPLY_TAGGED || !span_is(r->tag, "I"))
+		return broken(s, "no answer to ID");
+	on_id_answer(s, r);
+	return ask_after_or_let_in(s);
+}
+
 static enum session_step on_after(struct session *s, const struct imap_reply *r, struct span line)
 {
 	if (r->kind == IMAP_REPLY_UNTAGGED)
@@ -512,6 +532,8 @@ static enum session_step on_response(struct session *s, const struct imap_reply 
 		return on_id(s, r);
 	case BACKEND_LOGIN:
 		return on_login(s, r, line);
+	case BACKEND_LATE_ID:
+		return on_late_id(s, r, line);
 	case BACKEND_AFTER:
 		return on_after(s, r, line);
 	case BACKEND_IDLE:
