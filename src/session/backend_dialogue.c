@@ -113,6 +113,9 @@ static struct sasl_identity identity_there(const struct session *s)
 	struct sasl_identity who = l->who;
 	struct span as = span_of(l->login_as);
 
+	if (!s->auth && as.n > 0)
+		who.authorize.n = 0;	/* the client named itself twice; one name is left to replace */
+
 	if (s->to->auth == BACKEND_AUTH_MASTER) {
 		struct span user = who.authorize.n > 0 ? who.authorize : who.authenticate;
 
@@ -181,6 +184,12 @@ static void write_login(struct login *l, struct out *o, const struct sasl_identi
 	piece_ends(l, o);
 }
 
+/* Two names that are two users, the one who logs in and the one to act as: LOGIN has room for one. */
+static bool acts_as_another(const struct session *s)
+{
+	return s->auth || s->to->auth == BACKEND_AUTH_MASTER;
+}
+
 /* false: LOGIN cannot say as whom to act. */
 static bool write_pieces(struct session *s)
 {
@@ -189,7 +198,7 @@ static bool write_pieces(struct session *s)
 	bool plain = use_plain(s);
 	struct out o;
 
-	if (!plain && who.authorize.n > 0 && !span_eq(who.authorize, who.authenticate))
+	if (!plain && acts_as_another(s))
 		return false;
 	mem_wipe_free(&l->pieces, l->pieces_len);
 	l->npieces = l->piece = 0;
@@ -295,7 +304,7 @@ static enum session_step on_greeting(struct session *s, const struct imap_reply 
 	if (r->kind != IMAP_REPLY_UNTAGGED || r->status != IMAP_STATUS_OK)
 		return broken(s, r->status == IMAP_STATUS_PREAUTH ? "greeting is PREAUTH" :
 				 r->status == IMAP_STATUS_BYE ? "greeting is BYE" : "no greeting");
-	if (span_starts_nocase(r->text, "Waiting for "))
+	if (r->code.n == 0 && span_starts_nocase(r->text, "Waiting for "))
 		return STEP_LOGIN;	/* Dovecot's, while its authentication service is busy; the greeting follows */
 	if (has_caps_code(r))
 		learn_caps(s->login, r->code_args);
@@ -373,11 +382,21 @@ static enum session_step again_later(struct session *s)
 	return STEP_LOGIN;
 }
 
+/* What a server says goes into a line of ours: a bare CR or another control byte in it must not look like a line's end to a client. */
+static void out_words(struct out *o, struct span words)
+{
+	for (size_t i = 0; i < words.n; i++) {
+		unsigned char c = (unsigned char)words.p[i];
+
+		out_chr(o, c < 0x20 || c == 0x7f ? ' ' : words.p[i]);
+	}
+}
+
 static void status_and_rest(struct out *o, const struct imap_reply *r)
 {
 	out_str(o, imap_status_name(r->status));
 	out_chr(o, ' ');
-	out_span(o, r->rest);
+	out_words(o, r->rest);
 }
 
 /* Which NO is told to the client in the backend's own words, and which is not: a text that differs between a wrong user and a wrong
@@ -392,7 +411,7 @@ static enum session_step on_refusal(struct session *s, const struct imap_reply *
 	status_and_rest(&o, r);
 	if (r->status == IMAP_STATUS_BAD || r->code.n == 0 || span_is_nocase(r->code, "AUTHENTICATIONFAILED"))
 		return fail(s, LOGIN_BAD_PASSWORD, NULL);
-	if (span_is_nocase(r->code, "SERVERBUG"))
+	if (span_is_nocase(r->code, "SERVERBUG") || span_is_nocase(r->code, "PRIVACYREQUIRED"))	/* our TLS there, not the client's */
 		return fail(s, LOGIN_BACKEND_SERVERBUG, NULL);
 	if (!span_is_nocase(r->code, "UNAVAILABLE"))	/* its words are the client's alone: they may hold the password */
 		return session_login_failed(s, LOGIN_REFUSED, out_written(&o), imap_code_name(r->code));
@@ -423,7 +442,7 @@ static enum session_step let_in(struct session *s)
 		out_init(&o, text, sizeof(text));
 		out_str(&o, "OK ");
 	}
-	out_str(&o, l->ok_text[0] ? l->ok_text : "Logged in.");
+	out_words(&o, span_of(l->ok_text[0] ? l->ok_text : "Logged in."));
 	client_login_answer(s, out_ok(&o) ? out_written(&o) : span_of("OK Logged in."));
 	return STEP_RELAY;
 }

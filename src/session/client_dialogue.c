@@ -284,19 +284,18 @@ static void (*const commands[])(struct session *s, const struct imap_command *cm
 
 /* ---- from bytes to commands ---- */
 
-/* "tag AUTHENTICATE ..." may be longer than the others: its initial response is base64 of a token. */
-static bool is_authenticate(const char *p, size_t n)
+/* "tag VERB ...", while the command may still be on its way. */
+static bool begins(const char *p, size_t n, const char *verb)
 {
-	static const char verb[] = "AUTHENTICATE ";
 	const char *space = memchr(p, ' ', n < IMAP_TAG_MAX + 1 ? n : IMAP_TAG_MAX + 1);
 
 	return space && span_starts_nocase(span_mem(space + 1, n - (size_t)(space + 1 - p)), verb);
 }
 
-/* Less than the buffer holds, so that what is longer is seen and does not just fill it. */
+/* AUTHENTICATE may be longer than the others: its initial response is base64 of a token. Less than the buffer holds, so that what is longer is seen and does not just fill it. */
 static size_t command_max(const struct login *l)
 {
-	return is_authenticate(l->in.p, l->in.len) ? INPUT_MAX - 1 : COMMAND_MAX;
+	return begins(l->in.p, l->in.len, "AUTHENTICATE ") ? INPUT_MAX - 1 : COMMAND_MAX;
 }
 
 /* The command in the first l->scanned bytes is done with, whatever became of it. */
@@ -319,27 +318,50 @@ static void whole_command(struct session *s)
 	next_command(l);
 }
 
+/* The tag of the command under way; n = 0 if it has none that may be echoed. */
+static struct span tag_so_far(const struct login *l)
+{
+	const char *space = memchr(l->in.p, ' ', l->scanned);
+	struct span tag = { 0 };
+
+	if (space)
+		tag = span_mem(l->in.p, (size_t)(space - l->in.p));
+	return imap_tag_is_legal(tag) ? tag : (struct span){ 0 };
+}
+
+/* A literal of this size is not invited, and so the command ends here. */
+static void refuse_literal(struct session *s)
+{
+	bad(s, tag_so_far(s->login), "Literal too large.");
+	next_command(s->login);
+}
+
+/* Better before the password than after. */
+static void refuse_login(struct session *s, struct span tag)
+{
+	struct imap_command cmd = { .tag = tag };
+
+	begin_attempt(s, &cmd, "LOGIN");
+	failed(s, LOGIN_NO_TLS);
+	next_command(s->login);
+}
+
 /* One that waits for our "+" is refused before it sends; one that does not is already sending. */
 static void literal_announced(struct session *s)
 {
 	struct login *l = s->login;
-	struct span tag = { 0 };
-	const char *space;
+	bool fits = l->frame.left <= COMMAND_MAX && l->scanned + l->frame.left <= COMMAND_MAX;
 
-	if (l->frame.left <= COMMAND_MAX && l->scanned + l->frame.left <= COMMAND_MAX) {
-		if (!l->frame.nonsync)
-			client_say(s, "+ OK");
-		return;
-	}
 	if (l->frame.nonsync) {
-		session_close(s, SESSION_CLIENT_LITERAL);
-		return;
+		if (!fits)
+			session_close(s, SESSION_CLIENT_LITERAL);
+	} else if (!fits) {
+		refuse_literal(s);
+	} else if (!login_is_allowed(s) && begins(l->in.p, l->in.len, "LOGIN ") && tag_so_far(l).n > 0) {
+		refuse_login(s, tag_so_far(l));
+	} else {
+		client_say(s, "+ OK");
 	}
-	space = memchr(l->in.p, ' ', l->scanned);
-	if (space)
-		tag = span_mem(l->in.p, (size_t)(space - l->in.p));
-	bad(s, imap_tag_is_legal(tag) ? tag : (struct span){ 0 }, "Literal too large.");
-	next_command(l);
 }
 
 /* false: more bytes are needed first. */

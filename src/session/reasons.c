@@ -50,7 +50,7 @@ const struct login_reason_text login_reasons[LOGIN_NREASONS] = {
 	[LOGIN_ACCOUNT_CLOSED]		= { "account-closed", "account is closed",
 					    "NO [CONTACTADMIN] Account is closed." },
 	[LOGIN_DIRECTORY_DOWN]		= { "directory-down", "directory does not answer", UNAVAILABLE },
-	[LOGIN_MISCONFIGURED]		= { "misconfigured", "the user's record makes no sense", UNAVAILABLE },
+	[LOGIN_MISCONFIGURED]		= { "misconfigured", "the user's record makes no sense", SERVERBUG },
 	[LOGIN_BACKEND_DOWN]		= { "backend-down", "cannot connect to the backend", UNAVAILABLE },
 	[LOGIN_BACKEND_SLOW]		= { "backend-slow", "no answer in time", UNAVAILABLE },
 	[LOGIN_BACKEND_BROKEN]		= { "backend-broken", "the dialogue with the backend broke off", UNAVAILABLE },

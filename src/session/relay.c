@@ -61,11 +61,23 @@ static void side_ended(struct half *h)
 		end_towards(h->other);
 }
 
+/* A side takes nothing any more. A client is gone then; what a backend said before it left is still owed to the client. */
+static void went_deaf(struct half *h)
+{
+	if (is_client(h)) {
+		lost(h);
+		return;
+	}
+	buf_give(&h->session->env->loop->bufs, &h->waiting);
+	h->finished = true;
+	watch_half_open(h->session);
+}
+
 static void pass_on(struct half *from, const void *p, size_t n)
 {
 	from->bytes += n;
-	if (!half_write(from->other, p, n))
-		lost(from->other);
+	if (!from->other->finished && !half_write(from->other, p, n))
+		went_deaf(from->other);
 }
 
 static void read_side(struct half *h)
@@ -78,7 +90,7 @@ static void read_side(struct half *h)
 		return;
 	n = conn_read(&h->conn, loop->scratch, NET_SCRATCH);
 	if (n > 0) {
-		if (h->other->ended)
+		if (h->other->ended || h->finished)
 			watch_half_open(s);
 		pass_on(h, loop->scratch, (size_t)n);
 	} else if (n == 0) {
@@ -93,10 +105,10 @@ static void write_side(struct half *h)
 	size_t before = buf_waiting(h->waiting);
 
 	if (!half_flush(h)) {
-		lost(h);
+		went_deaf(h);
 		return;
 	}
-	if (h->other->ended && buf_waiting(h->waiting) < before)
+	if ((h->other->ended || h->other->finished) && buf_waiting(h->waiting) < before)
 		watch_half_open(h->session);
 	if (!h->waiting && h->other->ended)
 		end_towards(h);
