@@ -198,7 +198,8 @@ static void on_mail(struct ev_loop *ev, ev_io *io, int events)
 	struct mail m;
 	int fd;
 
-	(void)ev, (void)events;
+	if (events & EV_ERROR)	/* libev could not watch it and has stopped: try again, for without mail nobody can be told anything */
+		ev_io_start(ev, io);
 	for (int i = 0; i < MAIL_BATCH && seat->runs; i++) {
 		switch (mailbox_receive(seat->box[0], &m, &fd)) {
 		case MAILBOX_GOT:

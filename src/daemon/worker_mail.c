@@ -196,7 +196,8 @@ static void on_mail(struct ev_loop *ev, ev_io *io, int events)
 	struct mail m;
 	int fd;
 
-	(void)ev, (void)events;
+	if (events & EV_ERROR)	/* libev could not watch it and has stopped: try again, for without mail we could not even be stopped */
+		ev_io_start(ev, io);
 	for (int i = 0; i < MAIL_BATCH; i++) {
 		got = mailbox_receive(w->conf.box, &m, &fd);
 		if (got == MAILBOX_EMPTY)

@@ -21,6 +21,9 @@
 #include "net/loop.h"
 #include "net/tls.h"
 
+/* A peer may send records of one byte: so many are enough for one read, else a scratch full of them would hold up everybody. */
+#define RECORDS_A_READ 16
+
 #define BROKEN (CONN_READ_BROKEN | CONN_WRITE_BROKEN)
 
 static int watched(const struct conn *c)
@@ -94,13 +97,19 @@ static void secure(struct conn *c)
 		securing_failed(c, error, errno);
 }
 
+/* Where nobody wants to verify, OpenSSL still notes what it would have found. */
+static bool is_untrusted(const struct conn *c)
+{
+	return SSL_get_verify_mode(c->ssl) & SSL_VERIFY_PEER && SSL_get_verify_result(c->ssl) != X509_V_OK;
+}
+
 static void go_on_securing(struct conn *c)
 {
 	secure(c);
 	if (c->state == CONN_TLS_OPEN)
 		c->on_event(c, CONN_SECURED);
 	else if (c->state == CONN_TLS_FAILED)
-		c->on_event(c, CONN_FAILED | (SSL_get_verify_result(c->ssl) != X509_V_OK ? CONN_UNTRUSTED : 0));
+		c->on_event(c, CONN_FAILED | (is_untrusted(c) ? CONN_UNTRUSTED : 0));
 }
 
 /* ---- the open stream ---- */
@@ -205,7 +214,8 @@ static ssize_t read_stopped(struct conn *c, int ssl_error, int errnum, size_t go
 	return got ? (ssize_t)got : ended ? 0 : -1;
 }
 
-/* Takes records until the buffer is full or no more is there. */
+/* Takes records until the buffer is full, no more is there, or it is somebody else's turn. There is no read-ahead: what is left is in the
+ * socket, and announced by it. */
 static ssize_t tls_read(struct conn *c, void *p, size_t n)
 {
 	size_t total = 0;
@@ -213,7 +223,7 @@ static ssize_t tls_read(struct conn *c, void *p, size_t n)
 	if (refused(c, CONN_READ_BROKEN) < 0)
 		return -1;
 	c->flags &= (uint8_t)~(CONN_READ_NEEDS_WRITE | CONN_MORE_INSIDE);
-	while (total < n) {
+	for (int records = 0; total < n && records < RECORDS_A_READ; records++) {
 		size_t got = 0;
 
 		ERR_clear_error();

@@ -234,10 +234,15 @@ static void dial_io(struct ev_loop *ev, ev_io *io, int revents)
 	struct conn *c = CONTAINER_OF(io, struct conn, io);
 
 	(void)ev;
-	if (revents & EV_CUSTOM)
+	if (revents & EV_CUSTOM) {
 		begin(c->dial);
-	else
+	} else if (revents & EV_ERROR) {	/* libev cannot watch it: out of watches or memory */
+		note(c->dial, strerror(ENOMEM));
+		hang_up(c);
+		next_address(c);
+	} else {
 		decided(c);
+	}
 }
 
 static ssize_t dial_read(struct conn *c, void *p, size_t n)

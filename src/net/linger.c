@@ -81,6 +81,7 @@ static enum hearing discard(struct conn_linger *l)
 		return HEARD_END;
 	if (got < 0)
 		return errno == EAGAIN ? HEARS_MORE : HEARD_ENOUGH;
+	mem_wipe(l->conn.loop->scratch, (size_t)got);	/* a password may come too late */
 	l->discarded += (size_t)got;
 	return l->discarded >= LINGER_BYTES ? HEARD_ENOUGH : HEARS_MORE;
 }

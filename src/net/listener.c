@@ -219,10 +219,16 @@ static void accept_batch(struct listener *l)
 		resume(l);
 }
 
+/* EV_ERROR: libev could not tell the kernel what to watch for (out of watches or memory) and has stopped the watcher. */
 static void listener_io(struct ev_loop *ev, ev_io *io, int revents)
 {
-	(void)ev, (void)revents;
-	accept_batch(CONTAINER_OF(io, struct listener, io));
+	struct listener *l = CONTAINER_OF(io, struct listener, io);
+
+	(void)ev;
+	if (revents & EV_ERROR)
+		rest(l, ENOMEM);
+	else
+		accept_batch(l);
 }
 
 void listener_start(struct listener *l, struct net_loop *loop, int fd, const char *name, listener_fn *fn, void *arg)

@@ -575,6 +575,47 @@ static void a_failed_verification_is_told_to_both(void **s)
 	end_fini(&e);
 }
 
+/* Hands the server's flight on but for its last bytes, so that the client has seen the certificate and no end. */
+static void hand_on_most(int from, int to)
+{
+	char bytes[16384];
+	ssize_t n = recv(from, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	assert_true(n > 200);
+	assert_int_equal(send(to, bytes, (size_t)n - 40, 0), n - 40);
+}
+
+/* What nobody wanted verified cannot have failed for want of trust. */
+static void a_handshake_that_breaks_off_is_no_want_of_trust(void **s)
+{
+	struct tls_client_conf conf = { .verify = false };
+	struct tls_client *careless = tls_client_new(&conf, loop.failure, sizeof(loop.failure));
+	struct end c, e;
+	char hello[4096], byte;
+	ssize_t n;
+	int at_c[2], at_s[2];
+
+	(void)s;
+	assert_non_null(careless);
+	socket_pair(at_c);
+	socket_pair(at_s);
+	end_on(&c, at_c[0]);
+	end_on(&e, at_s[0]);
+	assert_true(conn_start_tls_server(&e.c, server));
+	assert_true(conn_start_tls_client(&c.c, careless));
+	TURN_UNTIL((n = recv(at_c[1], hello, sizeof(hello), MSG_DONTWAIT)) > 0);
+	assert_int_equal(send(at_s[1], hello, (size_t)n, 0), n);
+	TURN_UNTIL(recv(at_s[1], &byte, 1, MSG_DONTWAIT | MSG_PEEK) > 0);
+	hand_on_most(at_s[1], at_c[1]);
+	close(at_c[1]);
+	TURN_UNTIL(c.seen);
+	assert_int_equal(c.seen, CONN_FAILED);
+	end_fini(&c);
+	end_fini(&e);
+	close(at_s[1]);
+	tls_client_free(&careless);
+}
+
 static void a_client_without_imap_in_alpn_is_refused(void **s)
 {
 	struct raw r;
@@ -876,6 +917,32 @@ static void an_end_without_close_notify_is_an_end_and_writing_goes_on(void **s)
 	assert_true(has(&e, "a LOGOUT\r\n"));
 	send_text(&e, "* BYE\r\n");
 	TURN_UNTIL(raw_hears(&r, "* BYE\r\n"));
+	raw_fini(&r);
+	end_fini(&e);
+}
+
+static void a_read_takes_no_more_than_some_records(void **s)
+{
+	unsigned char sealed[64];
+	struct raw r;
+	struct end e;
+	char bytes[256];
+	ssize_t n;
+	int fds[2];
+
+	(void)s;
+	socket_pair(fds);
+	raw_secure(&r, &e, fds);
+	conn_want(&e.c, 0);
+	for (int i = 0; i < 100; i++) {
+		size_t len = raw_seal(&r, "x", sealed, sizeof(sealed));
+
+		assert_int_equal(send(r.fd, sealed, len, 0), len);
+	}
+	n = conn_read(&e.c, bytes, sizeof(bytes));
+	assert_in_range(n, 1, 16);
+	conn_want(&e.c, CONN_READ);
+	TURN_UNTIL(e.nin == 100 - (size_t)n);
 	raw_fini(&r);
 	end_fini(&e);
 }
@@ -1496,6 +1563,7 @@ int main(void)
 		cmocka_unit_test(no_handshake_goes_on_before_the_loop_runs),
 		cmocka_unit_test(what_was_wanted_before_is_told_after_the_handshake),
 		cmocka_unit_test(a_failed_verification_is_told_to_both),
+		cmocka_unit_test(a_handshake_that_breaks_off_is_no_want_of_trust),
 		cmocka_unit_test(a_client_without_imap_in_alpn_is_refused),
 		cmocka_unit_test(plain_text_to_a_tls_port_is_told_in_plain_words),
 		cmocka_unit_test(a_peer_that_leaves_the_handshake_is_told_as_such),
@@ -1508,6 +1576,7 @@ int main(void)
 		cmocka_unit_test(a_flood_of_key_updates_does_not_stop_the_data_nor_hold_the_loop),
 		cmocka_unit_test(a_close_notify_ends_one_half_only),
 		cmocka_unit_test(an_end_without_close_notify_is_an_end_and_writing_goes_on),
+		cmocka_unit_test(a_read_takes_no_more_than_some_records),
 		cmocka_unit_test(a_spoilt_record_is_an_error_that_lasts),
 		cmocka_unit_test(a_write_to_a_gone_peer_fails_but_its_last_words_are_read),
 		cmocka_unit_test(a_close_notify_that_finds_no_room_is_sent_later),

@@ -304,6 +304,26 @@ static void without_descriptors_accepting_rests_and_comes_back(void **s)
 		close(fds[i]);
 }
 
+/* What libev does when epoll_ctl fails: it stops the watcher and says EV_ERROR, once. */
+static void a_listener_that_libev_gave_up_comes_back(void **s)
+{
+	struct addr a = start();
+	int fd;
+
+	(void)s;
+	ev_io_stop(loop.ev, &listener.io);
+	ev_feed_event(loop.ev, &listener.io, EV_ERROR | EV_READ | EV_WRITE);
+	turn(0.01);
+	fd = call(&a);
+	turn_until_got(1);
+	assert_int_equal(times_logged("event=accept-paused"), 1);
+	assert_int_equal(times_logged("event=accept-resumed"), 1);
+	close(fd);
+	fd = call(&a);
+	turn_until_got(2);
+	close(fd);
+}
+
 static void a_resting_listener_may_be_stopped(void **s)
 {
 	struct addr a = start();
@@ -404,6 +424,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(stopping_takes_what_the_kernel_has_accepted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_listener_may_be_stopped_while_it_accepts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_descriptors_accepting_rests_and_comes_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_listener_that_libev_gave_up_comes_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_resting_listener_may_be_stopped, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_unix_socket_serves_everybody, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_stale_unix_socket_is_replaced_and_a_live_one_is_not, set_up, tear_down),
