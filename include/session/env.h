@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "net/cidr.h"
 #include "net/conn.h"
 #include "route/backend.h"
 #include "wire/user_name.h"
@@ -42,6 +43,7 @@ struct session_env {
 	uint64_t next_id;
 	enum user_name_case local_case;
 	struct session_times times;
+	struct cidr_list trusted_networks;	/* who may say in ID who the client is; the settings' */
 	bool draining;			/* no logins any more */
 
 	/* Connects c to b; the conn tells as after conn_dial. */

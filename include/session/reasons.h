@@ -64,6 +64,7 @@ enum login_reason {
 	LOGIN_BACKEND_TLS,		/* no STARTTLS, bad certificate, handshake */
 	LOGIN_BACKEND_LOGINDISABLED,	/* and no TLS there: no credential was sent */
 	LOGIN_BACKEND_SERVERBUG,	/* the backend said SERVERBUG */
+	LOGIN_LOOP,			/* through too many proxies: some send it round in a circle */
 	LOGIN_DRAINING,			/* the server is about to stop */
 	LOGIN_NREASONS,
 };

@@ -6,6 +6,7 @@
  *
  * session.c	the table of steps, the loop that runs it, the one function that ends a session
  * client_dialogue.c	what the client says before login, and what it is told
+ * client_id.c	what it says about itself, or about who is behind it
  * backend_dialogue.c	what is said to the backend until it has let the user in
  * relay.c	the bytes afterwards
  * login.c	what only login needs: buffers with bounds, credentials; wiped and freed when relaying starts
@@ -43,6 +44,7 @@
 #define FAILED_LOGINS_MAX 5
 #define UNAVAILABLE_TRIES 3		/* logins again after NO [UNAVAILABLE] ... */
 #define UNAVAILABLE_PAUSE 1.0		/* ... with this many seconds between them */
+#define PROXY_TTL_MAX 7			/* Dovecot's: what a session starts with; each proxy takes one away */
 #define HALF_OPEN_SECONDS 60.0		/* one side has ended, the other neither ends nor moves */
 
 enum session_step { STEP_TLS, STEP_COMMAND, STEP_ROUTE, STEP_CONNECT, STEP_LOGIN, STEP_RELAY, STEP_GONE, STEP_N };
@@ -73,7 +75,12 @@ struct session {
 	char *auth;		/* the authentication identity, where it differs */
 	uint64_t id;
 	double began;
-	struct addr peer;
+	struct addr peer;	/* the client, as far as we know: whom we accepted, or whom a trusted ID names */
+	struct addr via;	/* who gave us the client in its ID; AF_UNSPEC: nobody */
+	struct addr local;	/* where the client connected to, if somebody said; AF_UNSPEC: ask the conn */
+	char *given_id;		/* the session's name, if a trusted proxy gave it one; NULL: ours */
+	uint8_t ttl;		/* how many more proxies this session may go through, ourselves included */
+	bool id_taken;		/* the first ID has been; later ones tell nothing */
 	uint8_t step;		/* enum session_step */
 	uint8_t why;		/* enum session_reason */
 	bool secure;		/* the client's side has TLS */
@@ -174,6 +181,9 @@ void client_dialogue_run(struct session *s);	/* takes the commands that are ther
 void client_login_answer(struct session *s, struct span reply);	/* tag, space, reply, CRLF */
 void client_say(struct session *s, const char *line);		/* a whole line of ours, without CRLF */
 
+/* ---- client_id.c ---- */
+void client_id_take(struct session *s, struct span pairs);	/* pairs: imap_command's id; decoded in place */
+
 /* ---- backend_dialogue.c ---- */
 enum session_step backend_dialogue_start(struct session *s);
 void backend_dialogue_event(struct session *s, unsigned events);
@@ -188,6 +198,6 @@ void session_log_end(struct session *s, const char *detail);
 void session_log_login_failed(struct session *s, enum login_reason why, const char *detail);
 void session_log_backend_id(struct session *s);
 const char *session_id_text(const struct session *s, char *text);	/* SESSION_ID_MAX bytes; returns text */
-#define SESSION_ID_MAX 64
+#define SESSION_ID_MAX 65	/* Dovecot's bound of x-session-id, and a NUL */
 
 #endif

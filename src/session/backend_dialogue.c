@@ -18,7 +18,6 @@
 #include "wire/out.h"
 
 #define ID_LINE_MAX 2048
-#define PROXY_TTL 6		/* x-proxy-ttl: how many more proxies may follow; Dovecot starts at 7 and counts down */
 
 /* What cannot be carried through a proxy that has ended TLS and has chosen the backend by user. */
 #define CAPS_NOT_CARRIED (IMAP_CAP_AUTH_ANY_PLUS | IMAP_CAP_UNAUTHENTICATE | IMAP_CAP_STARTTLS | IMAP_CAP_LOGINDISABLED)
@@ -81,16 +80,16 @@ static void id_addr(struct out *o, const char *ip_key, const char *port_key, con
 static void write_id(struct out *o, struct session *s)
 {
 	char id[SESSION_ID_MAX], ttl[4];
-	struct addr local = { 0 };
+	struct addr local = s->local;
 	struct conn_tls tls;
 	struct out t;
 
 	out_init(&t, ttl, sizeof(ttl));
-	out_num(&t, PROXY_TTL);
+	out_num(&t, s->ttl - 1u);
 	out_str(o, "I ID (");
 	id_pair(o, "x-session-id", span_of(session_id_text(s, id)));
 	id_addr(o, "x-originating-ip", "x-originating-port", &s->peer);
-	if (conn_local_addr(&s->client.conn, &local))
+	if (local.family != AF_UNSPEC || conn_local_addr(&s->client.conn, &local))
 		id_addr(o, "x-connected-ip", "x-connected-port", &local);
 	id_pair(o, "x-proxy-ttl", out_written(&t));
 	id_pair(o, "x-client-transport", span_of(s->secure ? "TLS" : "insecure"));

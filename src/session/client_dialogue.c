@@ -207,6 +207,7 @@ static void do_logout(struct session *s, const struct imap_command *cmd)
 
 static void do_id(struct session *s, const struct imap_command *cmd)
 {
+	client_id_take(s, cmd->id);
 	client_say(s, "* ID (\"name\" \"Sluice\")");
 	answer(s, cmd, "OK ID completed.");
 }

@@ -59,5 +59,6 @@ const struct login_reason_text login_reasons[LOGIN_NREASONS] = {
 	[LOGIN_BACKEND_LOGINDISABLED]	= { "backend-logindisabled", "backend takes no login without TLS; none was sent",
 					    SERVERBUG },
 	[LOGIN_BACKEND_SERVERBUG]	= { "backend-serverbug", "backend says it is misconfigured", SERVERBUG },
+	[LOGIN_LOOP]			= { "loop", "came through too many proxies: a loop", SERVERBUG },
 	[LOGIN_DRAINING]		= { "draining", "the server stops", UNAVAILABLE },
 };

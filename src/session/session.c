@@ -180,6 +180,8 @@ static enum session_step start_route(struct session *s)
 {
 	struct route_answer a;
 
+	if (s->ttl <= 1)
+		return session_login_failed(s, LOGIN_LOOP, (struct span){ 0 }, NULL);
 	if (!route_find(s->env->route, span_of(s->user), &s->login->query, on_route, &a))
 		return STEP_ROUTE;
 	return routed(s, &a);
@@ -343,6 +345,7 @@ struct session *session_new(struct session_env *env, const struct session_listen
 	s->env = env;
 	s->listener = listener;
 	s->peer = *peer;
+	s->ttl = PROXY_TTL_MAX;
 	s->id = ++env->next_id;
 	s->began = env->loop->timers.now;
 	s->client.other = &s->backend;
@@ -386,6 +389,7 @@ static void free_session(struct reap_item *item)
 	login_free(&s->login);
 	mem_free(&s->user);
 	mem_free(&s->auth);
+	mem_free(&s->given_id);
 	mem_free(&s);
 	if (env->session_gone)
 		env->session_gone(env);

@@ -12,6 +12,10 @@ const char *session_id_text(const struct session *s, char *text)
 	struct out o;
 
 	out_init(&o, text, SESSION_ID_MAX);
+	if (s->given_id) {
+		out_str(&o, s->given_id);
+		return out_cstr(&o);
+	}
 	out_str(&o, s->env->id_prefix);
 	out_chr(&o, '-');
 	out_num(&o, s->id);
@@ -29,6 +33,8 @@ static void log_who(struct log_line *l, const struct session *s)
 	if (s->auth)
 		log_field(l, "auth", span_of(s->auth));
 	log_str(l, "client", addr_text(&s->peer, addr));
+	if (s->via.family != AF_UNSPEC)
+		log_str(l, "via", addr_text(&s->via, addr));
 	log_str(l, "listener", s->listener->name);
 }
 

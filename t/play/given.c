@@ -150,6 +150,27 @@ void given_directory(struct scene *sc, struct span args)
 		scene_bad_word(sc, args);
 }
 
+static void add_network(struct scene *sc, struct cidr_list *list, struct span word)
+{
+	char *text = mem_span_dup(word), err[256];
+
+	if (list->n == STAGE_NETWORKS_MAX)
+		stage_fail(sc->stage, "too many networks");
+	else if (cidr_parse(&list->items[list->n], text, err, sizeof(err)))
+		list->n++;
+	else
+		stage_fail(sc->stage, "%s", err);
+	mem_free(&text);
+}
+
+void given_trusted_networks(struct scene *sc, struct span args)
+{
+	struct span word;
+
+	while (words_next(&args, &word))
+		add_network(sc, &sc->stage->env.trusted_networks, word);
+}
+
 void given_no_tls_context(struct scene *sc, struct span args)
 {
 	(void)args;

@@ -195,6 +195,7 @@ struct stage *stage_new(size_t room_a_turn)
 		.loop = &st->loop,
 		.id_prefix = "run.0",
 		.local_case = USER_NAME_LOWER,
+		.trusted_networks = { .items = st->trusted_networks },
 		.times = { 10, 60, 30 },
 		.connect = env_connect,
 		.backend_tls = env_backend_tls,

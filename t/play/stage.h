@@ -23,6 +23,7 @@
 #define STAGE_SECRETS_MAX 8
 #define STAGE_LOG_MAX 64
 #define STAGE_BACKENDS_MAX 8
+#define STAGE_NETWORKS_MAX 8
 
 /* As in a map file; the backend and the group are looked up when the user is, as a directory of an operator would have it. */
 struct stage_user {
@@ -38,6 +39,7 @@ struct stage {
 	char *group_of[STAGE_BACKENDS_MAX];
 	struct session_listener listener;
 	struct session_env env;
+	struct cidr trusted_networks[STAGE_NETWORKS_MAX];
 
 	struct directory directory;
 	enum directory_mood mood;
