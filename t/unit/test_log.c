@@ -486,6 +486,8 @@ static void threads_that_write_directly_do_not_mix_their_lines(void **s)
 
 /* ---- syslog: these take the place of libc's ---- */
 
+#undef syslog	/* with _FORTIFY_SOURCE and clang it is a macro */
+
 static int syslog_priority;
 static char syslog_text[LOG_LINE_MAX];
 
