@@ -17,11 +17,11 @@ S: ^1 OK
 C: 2 NOOP
 S: ^2 OK
 C: 3 ID NIL
-S: ^\* ID 
+S: ^\* ID .
 S: ^3 OK
 C: 4 ID ("name" "test" "version" {3+}
 C: 1.0 "vendor" NIL)
-S: ^\* ID 
+S: ^\* ID .
 S: ^4 OK
 C: 5 ENABLE UTF8=ACCEPT CONDSTORE
 S: ^\* ENABLED\$

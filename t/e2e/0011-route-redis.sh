@@ -35,11 +35,11 @@ redis SET 'sluice:user:{kai}' 127.0.0.1:143 >/dev/null
 redis HSET 'sluice:user:{lea}' backend mb1 state strange >/dev/null
 redis HSET 'sluice:user:{mia}' backend mb1 state closed reason $'evil\r\n* BYE x' >/dev/null
 ok "a closed account is told so, with the operator's reason" login_says hans 'NO \[CONTACTADMIN\] Moved away\.'
-ok "a backend that the settings do not name" login_says ida 'NO \[UNAVAILABLE\]'
+ok "a backend that the settings do not name" login_says ida 'NO \[SERVERBUG\]'
 ok "and the log says which" logged 'event=login-failed .*user=ida .*reason=misconfigured .*nowhere'
-ok "a record of the wrong type" login_says jan 'NO \[UNAVAILABLE\]'
-ok "an address in the place of a name is not connected to" login_says kai 'NO \[UNAVAILABLE\]'
-ok "an unknown state is no guess" login_says lea 'NO \[UNAVAILABLE\]'
+ok "a record of the wrong type" login_says jan 'NO \[SERVERBUG\]'
+ok "an address in the place of a name is not connected to" login_says kai 'NO \[SERVERBUG\]'
+ok "an unknown state is no guess" login_says lea 'NO \[SERVERBUG\]'
 ok "a reason cannot inject a line" login_says mia 'NO \[CONTACTADMIN\] '
 
 redis SET 'sluice:user:{injected}' mb1 >/dev/null

@@ -28,9 +28,14 @@ ok "on-outage = last-known: nothing is known yet" login_says anna 'NO \[UNAVAILA
 
 redis_restart
 redis SET 'sluice:user:{anna}' mb1 >/dev/null
-back() { sees anna mb1 "$@"; }
-ok "Redis is there: within seconds logins work" wait_for 8 back
-ok "and in the others" wait_for 8 back "$(sluice=known port imap)"
+# Each of the two workers has a connection of its own: both must be back. $1: how many times they have been up.
+all_up() { [ "$(log_count 'event=redis-up')" -eq $(($1 * 2)) ]; }
+ok "Redis is there: within seconds all workers know" wait_for 8 all_up 1
+ok "logins work" sees anna mb1
+sluice=known
+ok "and in the others" wait_for 8 all_up 1
+ok "too" sees anna mb1
+sluice=sluice
 
 # A live session through the whole outage.
 talking live "$(port imap)" <<END
@@ -63,12 +68,14 @@ ok "the live session goes on" wait_for 5 test -e "$SCRATCH/live.still"
 
 redis_restart
 redis SET 'sluice:user:{anna}' mb1 >/dev/null
-ok "Redis back: logins work again" wait_for 8 back
+ok "Redis back: all workers know" wait_for 8 all_up 2
+ok "logins work again" sees anna mb1
 kill -STOP "${REDIS_PID[redis]}"
 ok "Redis hangs: logins are refused when its time is up" login_says anna 'NO \[UNAVAILABLE\]'
 touch "$SCRATCH/redis.hangs"
 ok "the live session ends as it should" talked live
 kill -CONT "${REDIS_PID[redis]}"
+back() { sees anna mb1 && sees anna mb1 && sees anna mb1 && sees anna mb1; }
 ok "Redis moves again: logins work again" wait_for 8 back
 
 done_testing

@@ -80,7 +80,7 @@ S: ^\* OK
 C: a LOGIN dora $CANARY
 S: ^a OK
 C: b SELECT $CANARY
-S*: ^b 
+S*: ^b .
 C: c LOGOUT
 S*: ^c OK
 END

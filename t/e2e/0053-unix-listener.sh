@@ -36,5 +36,11 @@ listener: { local: { address = "unix:$SCRATCH/run/left.sock"; tls = "none"; clea
 backend: { mb1: { address = "$(dovecot_address mb1)"; } }
 END
 ok "a socket that a crash has left is taken over" sees anna mb1 "$(port local)"
+sed "s|$sluice.ready|second.ready|" "$(sluice_conf)" >"$SCRATCH/second.conf"
+timeout 10 "$SLUICED" -c "$SCRATCH/second.conf" </dev/null >"$SCRATCH/second.out" 2>&1
+status=$?
+ok "a second daemon does not get it" test $status -ne 0 -a $status -ne 124
+like "and says which" "$(cat "$SCRATCH/second.out")" "left\.sock"
+ok "the first one keeps it" sees anna mb1 "$(port local)"
 
 done_testing

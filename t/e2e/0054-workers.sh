@@ -21,6 +21,8 @@ END
 	0) is "workers = 0: one thread" "$threads" 1 ;;
 	*) is "workers = $workers: as many, and one that controls" "$threads" $((workers + 1)) ;;
 	esac
+	is "no thread of it is root" "$(cat "/proc/$(sluice_pid)/task"/*/status | awk '/^Uid:/ { print $2, $3, $4 }' | sort -u)" \
+		"$(id -u $SERVER_USER) $(id -u $SERVER_USER) $(id -u $SERVER_USER)"
 	is "a line for each address in the ready file" "$(awk '{ print $1 }' "$SCRATCH/run/$sluice.ready" | tr '\n' ' ')" 'imap imaps imaps '
 	python "sixty sessions, half of them over TLS" "$(port imap)" "$(port imaps)" "$(awk '/^imaps 127.0.0.2/ { print $2 }' "$SCRATCH/run/$sluice.ready")" "$PASSWORD" <<'END'
 import sys, imapc

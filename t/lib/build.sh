@@ -14,7 +14,7 @@ build_steps()
 	fi
 	[ -e Makefile ] && [ "$(cat configured 2>/dev/null)" = "$*" ] || "$SOURCE/configure" "$@" || return 1
 	echo "$*" >configured
-	make -j2
+	timeout -k 10 120 make -j2
 }
 
 build_in()
@@ -40,7 +40,7 @@ check_in()
 	esac
 	if [ -e "$dir/test-suite.log" ]; then
 		echo "What failed, from $dir/test-suite.log:"
-		grep -avE '^(ok |PASS:)' "$dir/test-suite.log" | cut -c1-500 | head -n 400
+		grep -avE '^(ok |PASS:|# [A-Z]+: )' "$dir/test-suite.log" | cut -c1-500 | head -n 400
 	fi
 	return $status
 }

@@ -113,7 +113,7 @@ show_logs()
 frame_cleanup()
 {
 	local status=$? pid
-	trap '' INT TERM HUP
+	trap '' INT TERM HUP PIPE
 	! declare -F at_the_end >/dev/null || at_the_end || status=1
 	for pid in $(tac "$SCRATCH/ours"); do
 		stop_process "$pid" 3
@@ -128,6 +128,7 @@ frame_cleanup()
 
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+trap 'exit 141' PIPE	# whoever read our words has gone
 SCRATCH=
 make_scratch
 : >"$SCRATCH/ours"

@@ -105,5 +105,3 @@ sluice_has_ended()
 	is "$sluice ends with exit status 0" $status 0
 	unlike "no sanitizer has anything to say about $sluice" "$(grep -aE "$SANITIZER_SAYS" "$(sluice_log)")" .
 }
-
-sluice_rss_kb() { awk '/^Rss:/ { print $2 }' "/proc/$(sluice_pid)/smaps_rollup"; }
