@@ -195,7 +195,7 @@ static void flood(const char *kind, const struct directory_record *r)
 {
 	char user[32];
 
-	for (unsigned i = 0; i < LAST_KNOWN_USERS / 100 * 103; i++) {
+	for (unsigned i = 0; i < LAST_KNOWN_USERS / 100 * 110; i++) {
 		snprintf(user, sizeof(user), "%s%u", kind, i);
 		put(user, r);
 		if (i % 1000 == 0)
@@ -208,7 +208,7 @@ static unsigned count_known(const char *kind)
 	char user[32];
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < LAST_KNOWN_USERS / 100 * 103; i++) {
+	for (unsigned i = 0; i < LAST_KNOWN_USERS / 100 * 110; i++) {
 		snprintf(user, sizeof(user), "%s%u", kind, i);
 		n += is_known(user);
 	}
