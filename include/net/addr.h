@@ -25,6 +25,9 @@ struct addr {
 void addr_from_sockaddr(struct addr *a, const struct sockaddr *sa);
 socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ss);	/* 0 but for AF_INET and AF_INET6 */
 
+/* ip: 4 bytes of AF_INET, 16 of AF_INET6, network order. */
+void addr_from_bytes(struct addr *a, int family, const unsigned char *ip, uint16_t port);
+
 /* No port (0), no brackets; a scope is a number: "fe80::1%2". */
 bool addr_parse_ip(struct addr *a, struct span ip);
 

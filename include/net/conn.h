@@ -14,6 +14,7 @@
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,6 +53,7 @@ struct conn_tls {
 struct conn_ops {
 	const char *kind;	/* "plain", "tls" ... for the log */
 	ssize_t (*read)(struct conn *c, void *p, size_t n);
+	ssize_t (*peek)(struct conn *c, void *p, size_t n);	/* NULL: not possible */
 	ssize_t (*write)(struct conn *c, const void *p, size_t n);
 	void (*want)(struct conn *c, unsigned events);
 	bool (*start_tls_server)(struct conn *c, struct tls_server *ts);
@@ -100,6 +102,15 @@ static inline bool conn_is_open(const struct conn *c)
 static inline ssize_t conn_read(struct conn *c, void *p, size_t n)
 {
 	return c->ops->read(c, p, n);
+}
+
+/* As conn_read, but what it gives can be read again. Of a plain conn only; of others EOPNOTSUPP. */
+static inline ssize_t conn_peek(struct conn *c, void *p, size_t n)
+{
+	if (c->ops->peek)
+		return c->ops->peek(c, p, n);
+	errno = EOPNOTSUPP;
+	return -1;
 }
 
 /* >= 0: bytes taken, maybe fewer than n; -1: errno, EAGAIN when there is no room now. TLS may have sealed some of the bytes already: what

@@ -59,6 +59,19 @@ void addr_from_sockaddr(struct addr *a, const struct sockaddr *sa)
 	}
 }
 
+void addr_from_bytes(struct addr *a, int family, const unsigned char *ip, uint16_t port)
+{
+	struct in6_addr v6;
+
+	*a = (struct addr){ .port = port };
+	if (family == AF_INET) {
+		set_ipv4(a, ip);
+	} else {
+		memcpy(&v6, ip, sizeof(v6));
+		set_ipv6(a, &v6, 0);
+	}
+}
+
 socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ss)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(a->port) };

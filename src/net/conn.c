@@ -73,13 +73,23 @@ void conn_plain_io(struct ev_loop *ev, ev_io *io, int revents)
 		c->on_event(c, events);	/* c may be closed now */
 }
 
-static ssize_t plain_read(struct conn *c, void *p, size_t n)
+static ssize_t receive(struct conn *c, void *p, size_t n, int flags)
 {
-	ssize_t got = recv(c->io.fd, p, n, 0);
+	ssize_t got = recv(c->io.fd, p, n, flags);
 
 	if (got < 0 && errno != EAGAIN)
 		return conn_fail(c, errno);
 	return got;
+}
+
+static ssize_t plain_read(struct conn *c, void *p, size_t n)
+{
+	return receive(c, p, n, 0);
+}
+
+static ssize_t plain_peek(struct conn *c, void *p, size_t n)
+{
+	return receive(c, p, n, MSG_PEEK);
 }
 
 static ssize_t plain_write(struct conn *c, const void *p, size_t n)
@@ -111,6 +121,7 @@ static void plain_half_close(struct conn *c)
 const struct conn_ops conn_plain_ops = {
 	.kind = "plain",
 	.read = plain_read,
+	.peek = plain_peek,
 	.write = plain_write,
 	.want = plain_want,
 	.start_tls_server = conn_tls_start_server,

@@ -43,7 +43,7 @@ static int failed(struct conn *c, const char *phrase, int errnum)
 	return -1;
 }
 
-static ssize_t fake_read(struct conn *c, void *p, size_t n)
+static ssize_t fake_look(struct conn *c, void *p, size_t n, bool take)
 {
 	struct fake *f = c->fake;
 	size_t there = f->in.n - f->in_at;
@@ -63,9 +63,21 @@ static ssize_t fake_read(struct conn *c, void *p, size_t n)
 	}
 	n = n < there ? n : there;
 	memcpy(p, f->in.p + f->in_at, n);
-	f->in_at += n;
-	f->moved += n;
+	if (take) {
+		f->in_at += n;
+		f->moved += n;
+	}
 	return (ssize_t)n;
+}
+
+static ssize_t fake_read(struct conn *c, void *p, size_t n)
+{
+	return fake_look(c, p, n, true);
+}
+
+static ssize_t fake_peek(struct conn *c, void *p, size_t n)
+{
+	return fake_look(c, p, n, false);
 }
 
 static size_t room(const struct fake *f)
@@ -216,6 +228,7 @@ static void fake_close(struct conn *c)
 static const struct conn_ops fake_ops = {
 	.kind = "fake",
 	.read = fake_read,
+	.peek = fake_peek,
 	.write = fake_write,
 	.want = fake_want,
 	.start_tls_server = start_tls_server,

@@ -88,6 +88,22 @@ static void socket_addresses_come_back_the_same(void **s)
 	}
 }
 
+static void bytes_are_an_address_and_mapped_ones_an_ipv4_address(void **s)
+{
+	static const unsigned char four[4] = { 192, 0, 2, 7 }, six[16] = { 0x20, 1, 0xd, 0xb8, [15] = 7 };
+	static const unsigned char mapped[16] = { [10] = 0xff, 0xff, 192, 0, 2, 7 };
+	char text[ADDR_TEXT_MAX];
+	struct addr a;
+
+	(void)s;
+	addr_from_bytes(&a, AF_INET, four, 993);
+	assert_string_equal(addr_text(&a, text), "192.0.2.7:993");
+	addr_from_bytes(&a, AF_INET6, six, 993);
+	assert_string_equal(addr_text(&a, text), "[2001:db8::7]:993");
+	addr_from_bytes(&a, AF_INET6, mapped, 993);
+	assert_string_equal(addr_text(&a, text), "192.0.2.7:993");
+}
+
 static void a_mapped_peer_is_an_ipv4_peer(void **s)
 {
 	struct sockaddr_in6 sa = { .sin6_family = AF_INET6, .sin6_port = htons(40000) };
@@ -293,6 +309,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_ip_address_is_refused),
 		cmocka_unit_test(no_cut_of_an_address_reads_past_it),
 		cmocka_unit_test(socket_addresses_come_back_the_same),
+		cmocka_unit_test(bytes_are_an_address_and_mapped_ones_an_ipv4_address),
 		cmocka_unit_test(a_mapped_peer_is_an_ipv4_peer),
 		cmocka_unit_test(what_has_no_ip_has_a_word),
 		cmocka_unit_test(the_longest_text_fits),

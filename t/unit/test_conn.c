@@ -365,6 +365,43 @@ static void plain_bytes_go_both_ways(void **s)
 	end_fini(&b);
 }
 
+static void what_is_peeked_at_can_be_read_again(void **s)
+{
+	struct end a, b;
+	char look[16], bytes[16];
+
+	(void)s;
+	plain_pair(&a, &b);
+	errno = 0;
+	assert_int_equal(conn_peek(&b.c, look, sizeof(look)), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(conn_write(&a.c, "PROXY a", 7), 7);
+	assert_int_equal(conn_peek(&b.c, look, sizeof(look)), 7);
+	assert_int_equal(conn_peek(&b.c, look, 5), 5);
+	assert_int_equal(conn_read(&b.c, bytes, 6), 6);
+	assert_memory_equal(bytes, "PROXY ", 6);
+	assert_int_equal(conn_peek(&b.c, look, sizeof(look)), 1);
+	assert_int_equal(look[0], 'a');
+	assert_int_equal(conn_read(&b.c, bytes, 6), 1);
+	conn_close(&a.c);
+	assert_int_equal(conn_peek(&b.c, look, sizeof(look)), 0);
+	end_fini(&a);
+	end_fini(&b);
+}
+
+static void nobody_peeks_into_tls(void **s)
+{
+	struct end c, e;
+	char look[16];
+
+	(void)s;
+	secured_pair(&c, &e);
+	assert_int_equal(conn_peek(&e.c, look, sizeof(look)), -1);
+	assert_int_equal(errno, EOPNOTSUPP);
+	end_fini(&c);
+	end_fini(&e);
+}
+
 static void after_a_half_close_the_other_half_goes_on(void **s)
 {
 	struct end a, b;
@@ -1553,6 +1590,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_bytes_go_both_ways),
+		cmocka_unit_test(what_is_peeked_at_can_be_read_again),
+		cmocka_unit_test(nobody_peeks_into_tls),
 		cmocka_unit_test(after_a_half_close_the_other_half_goes_on),
 		cmocka_unit_test(an_owner_is_told_only_what_it_wants),
 		cmocka_unit_test(an_owner_may_close_inside_on_event),
