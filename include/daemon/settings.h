@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "net/addr.h"
+#include "net/cidr.h"
 #include "net/redis.h"
 #include "net/tls.h"
 #include "route/backend.h"
@@ -21,6 +22,7 @@
 #define SETTINGS_WORKERS_MAX 256
 #define SETTINGS_LISTENERS_MAX 64
 #define SETTINGS_ADDRESSES_MAX 16	/* of one listener */
+#define SETTINGS_NETWORKS_MAX 256	/* of one list */
 #define SETTINGS_FAULTS_MAX 100		/* printed; then "and more" */
 #define SETTINGS_DEFAULT_PATH "/etc/sluice/sluice.conf"
 
@@ -30,6 +32,7 @@ struct settings_listener {
 	size_t naddresses;
 	enum tls_mode tls;
 	bool cleartext_login;
+	bool proxy_protocol;		/* each connection begins with a PROXY header, from trusted_proxies */
 	bool unchecked_passwords;	/* allows auth = "master" behind a listener that others than this host can reach */
 };
 
@@ -41,6 +44,7 @@ struct settings {
 	char *user;			/* to become when started as root */
 	char *ready_file;		/* NULL: none */
 	double drain_timeout;		/* seconds */
+	struct cidr_list trusted_proxies, trusted_networks;
 	enum log_sink log_to;
 	enum log_level log_level;
 

@@ -35,6 +35,7 @@ enum setting_kind {
 	SETTING_WORD,		/* int: the word's place in words */
 	SETTING_WORKERS,	/* int */
 	SETTING_ADDRESSES,	/* struct draft_addresses */
+	SETTING_NETWORKS,	/* struct draft_networks */
 };
 
 struct setting_spec {
@@ -78,11 +79,17 @@ struct draft_list {
 	size_t n;
 };
 
+struct draft_networks {
+	size_t n;
+	struct cidr items[SETTINGS_NETWORKS_MAX];
+};
+
 struct draft_top {
 	struct draft_section section;
 	int workers;
 	const char *user, *ready_file, *default_group;
 	double drain_timeout;
+	struct draft_networks trusted_proxies, trusted_networks;
 };
 
 struct draft_log {
@@ -101,7 +108,7 @@ struct draft_listener {
 	struct draft_section section;
 	struct draft_addresses addresses;
 	int tls;
-	bool cleartext_login, unchecked_passwords;
+	bool cleartext_login, unchecked_passwords, proxy_protocol;
 };
 
 struct draft_tls {
@@ -114,7 +121,7 @@ struct draft_backend {
 	struct draft_section section;
 	const char *address;
 	struct endpoint endpoint;
-	int tls, auth, method;
+	int tls, auth, method, proxy;
 	bool tls_verify, trusted, pipelining;
 	const char *tls_ca, *tls_name, *group, *master_user, *master_password_file;
 	char *master_password;

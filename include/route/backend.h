@@ -23,6 +23,7 @@
 enum tls_mode { TLS_NONE, TLS_STARTTLS, TLS_IMPLICIT };
 enum backend_auth { BACKEND_AUTH_FORWARD, BACKEND_AUTH_MASTER };
 enum backend_auth_method { BACKEND_METHOD_AUTO, BACKEND_METHOD_LOGIN, BACKEND_METHOD_PLAIN };
+enum backend_proxy { BACKEND_PROXY_NONE, BACKEND_PROXY_V1, BACKEND_PROXY_V2 };
 enum storage { STORAGE_SHARD, STORAGE_SHARED };
 
 struct backend {
@@ -36,6 +37,7 @@ struct backend {
 	uint32_t weight;
 	struct group *group;
 	bool trusted;			/* gets ID with the client's address */
+	enum backend_proxy proxy;	/* the PROXY header that each connection begins with */
 	bool pipelining;		/* false: one command at a time */
 	enum backend_auth auth;
 	enum backend_auth_method method;

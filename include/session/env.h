@@ -25,6 +25,7 @@ struct tls_server;
 struct session_listener {
 	const char *name;
 	enum tls_mode tls;
+	bool proxy_protocol;		/* each connection begins with a PROXY header */
 	bool cleartext_login;		/* LOGIN and PLAIN are taken without TLS */
 	struct tls_server *tls_server;	/* NULL when tls is TLS_NONE */
 };
@@ -34,6 +35,7 @@ struct session_times {
 	double tls;			/* 10: a handshake */
 	double login;			/* 60: from the greeting to a login; each failed one starts it anew */
 	double backend;			/* 30: from the login to the backend's answer, look-up, retries and all */
+	double proxy;			/* 5: a PROXY header */
 };
 
 struct session_env {
@@ -43,6 +45,7 @@ struct session_env {
 	uint64_t next_id;
 	enum user_name_case local_case;
 	struct session_times times;
+	struct cidr_list trusted_proxies;	/* whose PROXY header is believed; the settings' */
 	struct cidr_list trusted_networks;	/* who may say in ID who the client is; the settings' */
 	bool draining;			/* no logins any more */
 

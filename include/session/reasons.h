@@ -9,7 +9,7 @@
 enum session_reason {
 	SESSION_ALIVE,			/* not ended */
 
-	/* the client's doing */
+	/* the client's doing, or that of a proxy before it */
 	SESSION_CLIENT_GONE,		/* closed or reset the connection */
 	SESSION_CLIENT_LOGOUT,		/* LOGOUT before login */
 	SESSION_CLIENT_TLS_FAILED,	/* handshake */
@@ -21,6 +21,9 @@ enum session_reason {
 	SESSION_CLIENT_LOGINS,		/* too many failed logins */
 	SESSION_CLIENT_SLOW_TLS,	/* handshake timed out */
 	SESSION_CLIENT_SLOW_LOGIN,	/* did not log in in time */
+	SESSION_PROXY_STRANGER,		/* not in trusted-proxies, where only those may come */
+	SESSION_PROXY_BAD,		/* its PROXY header is none */
+	SESSION_PROXY_SLOW,		/* or did not come in time */
 
 	/* the backend's, after login */
 	SESSION_BACKEND_GONE,		/* ended the session (after a LOGOUT this is how all is well) */

@@ -1,12 +1,13 @@
 /*
  * session_private.h - a session from inside, for the files of this layer.
  *
- *	TLS <-> COMMAND -> ROUTE -> CONNECT -> LOGIN -> RELAY -> GONE
- *	           ^---------'---------'---------'  (a login that fails: NO, and the client may try again)
+ *	(PROXY) -> TLS <-> COMMAND -> ROUTE -> CONNECT -> LOGIN -> RELAY -> GONE
+ *	                      ^---------'---------'---------'  (a login that fails: NO, and the client may try again)
  *
  * session.c	the table of steps, the loop that runs it, the one function that ends a session
  * client_dialogue.c	what the client says before login, and what it is told
  * client_id.c	what it says about itself, or about who is behind it
+ * proxied.c	the PROXY header: the one that comes, and the one that goes to the backend
  * backend_dialogue.c	what is said to the backend until it has let the user in
  * relay.c	the bytes afterwards
  * login.c	what only login needs: buffers with bounds, credentials; wiped and freed when relaying starts
@@ -47,7 +48,7 @@
 #define PROXY_TTL_MAX 7			/* Dovecot's: what a session starts with; each proxy takes one away */
 #define HALF_OPEN_SECONDS 60.0		/* one side has ended, the other neither ends nor moves */
 
-enum session_step { STEP_TLS, STEP_COMMAND, STEP_ROUTE, STEP_CONNECT, STEP_LOGIN, STEP_RELAY, STEP_GONE, STEP_N };
+enum session_step { STEP_PROXY, STEP_TLS, STEP_COMMAND, STEP_ROUTE, STEP_CONNECT, STEP_LOGIN, STEP_RELAY, STEP_GONE, STEP_N };
 
 /* One side of a session; both are the same. */
 struct half {
@@ -58,6 +59,13 @@ struct half {
 	uint64_t bytes;		/* read from this side while relaying */
 	bool ended;		/* this side has ended its half */
 	bool finished;		/* and we ours towards it */
+};
+
+/* For the log. Texts are NULL where they were not given. */
+struct proxied {
+	struct addr from;	/* whom we accepted */
+	bool tls;		/* the client has TLS with it */
+	char *sni, *alpn, *unique_id, *tls_version, *tls_cipher;
 };
 
 struct session {
@@ -77,6 +85,7 @@ struct session {
 	double began;
 	struct addr peer;	/* the client, as far as we know: whom we accepted, or whom a trusted ID names */
 	struct addr via;	/* who gave us the client in its ID; AF_UNSPEC: nobody */
+	struct proxied *proxied;	/* what a PROXY header said besides the addresses; NULL: there was none */
 	struct addr local;	/* where the client connected to, if somebody said; AF_UNSPEC: ask the conn */
 	char *given_id;		/* the session's name, if a trusted proxy gave it one; NULL: ours */
 	uint8_t ttl;		/* how many more proxies this session may go through, ourselves included */
@@ -101,6 +110,7 @@ void input_free(struct input *in);
 /* In order of passage. */
 enum backend_state {
 	BACKEND_IDLE,		/* no connection, or not yet connected */
+	BACKEND_ANNOUNCE,	/* the PROXY header goes out */
 	BACKEND_TLS,		/* implicit TLS: handshake */
 	BACKEND_GREETING,
 	BACKEND_STARTTLS,	/* S STARTTLS is out */
@@ -165,6 +175,7 @@ void login_forget(struct login *l);	/* wipes the credentials and their copies in
 void session_go(struct session *s, enum session_step step);
 void session_settle(struct session *s);	/* ends every event: goes on with what waits, sets what is wanted of the conns */
 const char *session_doing(const struct session *s);
+bool session_local_addr(struct session *s, struct addr *a);	/* where the client connected to, as far as we know */
 
 /* Ends the attempt: log line, NO to the client, backend closed. backend_says: passed on instead of the reason's own reply (n = 0: none);
  * detail: a phrase for the log, may be NULL. Returns the step to go to. */
@@ -183,6 +194,12 @@ void client_say(struct session *s, const char *line);		/* a whole line of ours, 
 
 /* ---- client_id.c ---- */
 void client_id_take(struct session *s, struct span pairs);	/* pairs: imap_command's id; decoded in place */
+
+/* ---- proxied.c ---- */
+enum session_step proxied_start(struct session *s);
+void proxied_read(struct session *s);
+bool proxied_announce(struct session *s);	/* writes the header for s->to; false: the connection is lost */
+void proxied_free(struct proxied **p);
 
 /* ---- backend_dialogue.c ---- */
 enum session_step backend_dialogue_start(struct session *s);

@@ -47,6 +47,15 @@ static int processors(void)
 	return n < SETTINGS_WORKERS_MAX ? n : SETTINGS_WORKERS_MAX;
 }
 
+static struct cidr_list copy_networks(const struct draft_networks *from)
+{
+	struct cidr_list to = { .items = mem_new_array(from->n, sizeof(*to.items)), .n = from->n };
+
+	if (from->n > 0)
+		memcpy(to.items, from->items, from->n * sizeof(*to.items));
+	return to;
+}
+
 static void build_top(struct settings *s, const struct draft *d)
 {
 	s->path = mem_strdup(d->path);
@@ -54,6 +63,8 @@ static void build_top(struct settings *s, const struct draft *d)
 	s->user = mem_strdup(d->top.user);
 	s->ready_file = copy(d->top.ready_file);
 	s->drain_timeout = d->top.drain_timeout;
+	s->trusted_proxies = copy_networks(&d->top.trusted_proxies);
+	s->trusted_networks = copy_networks(&d->top.trusted_networks);
 	s->log_to = (enum log_sink)d->log.to;
 	s->log_level = (enum log_level)d->log.level;
 }
@@ -67,6 +78,7 @@ static void build_listener(struct settings_listener *l, struct draft_listener *f
 		l->addresses[i] = take_endpoint(&from->addresses.endpoints[i]);
 	l->tls = (enum tls_mode)from->tls;
 	l->cleartext_login = from->cleartext_login;
+	l->proxy_protocol = from->proxy_protocol;
 	l->unchecked_passwords = from->unchecked_passwords;
 }
 
@@ -99,6 +111,7 @@ static void build_backend(struct backend *b, struct draft_backend *from)
 	b->tls_ca = copy(from->tls_ca);
 	b->tls_name = copy(from->tls_name);
 	b->weight = from->weight;
+	b->proxy = (enum backend_proxy)from->proxy;
 	b->trusted = from->trusted;
 	b->pipelining = from->pipelining;
 	b->auth = (enum backend_auth)from->auth;
@@ -236,6 +249,8 @@ static void settings_free(struct settings *s)
 		mem_free(&l->name);
 	}
 	mem_free(&s->listeners);
+	mem_free(&s->trusted_proxies.items);
+	mem_free(&s->trusted_networks.items);
 	mem_free(&s->path);
 	mem_free(&s->user);
 	mem_free(&s->ready_file);

@@ -88,6 +88,24 @@ static const char *tls_word(enum tls_mode mode)
 	return mode == TLS_STARTTLS ? "starttls" : "implicit";
 }
 
+static void check_proxy_protocol(struct draft *d, const struct draft_listener *l)
+{
+	if (l->proxy_protocol && !draft_has(&d->top.section, "trusted-proxies"))
+		draft_fault_at(d, draft_where(d, &l->section, "proxy-protocol"),
+			       "nobody may send a PROXY header; set trusted-proxies at the top, as in trusted-proxies = [ \"10.0.0.0/8\" ]");
+}
+
+/* Who trusts proxies and listens to none has forgotten something, and clients would speak for themselves. */
+static void check_trusted_proxies(struct draft *d)
+{
+	for (size_t i = 0; i < d->listeners.n; i++)
+		if (draft_listener(d, i)->proxy_protocol)
+			return;
+	if (draft_has(&d->top.section, "trusted-proxies"))
+		draft_fault_at(d, draft_where(d, NULL, "trusted-proxies"),
+			       "has no effect without a listener that has proxy-protocol = true; set that, or leave this out");
+}
+
 static void check_listeners(struct draft *d)
 {
 	if (d->listeners.n == 0)
@@ -97,10 +115,56 @@ static void check_listeners(struct draft *d)
 		struct draft_listener *l = draft_listener(d, i);
 
 		check_addresses(d, i);
+		check_proxy_protocol(d, l);
 		if (l->section.at && l->tls != TLS_NONE && !draft_has(&d->tls.section, "certificate"))
 			draft_fault_at(d, draft_where(d, &l->section, "tls"),
 				       "tls is \"%s\", which needs a certificate; set tls.certificate, or tls = \"none\" here", tls_word(l->tls));
 	}
+}
+
+/* ---- a backend that is ourselves: each login would come back ---- */
+
+static bool is_here(const struct endpoint *e)
+{
+	return addr_is_loopback(&e->addr) || is_every(e);
+}
+
+static bool leads_to(const struct endpoint *backend, const struct endpoint *listener)
+{
+	if (backend->kind == ENDPOINT_UNIX || listener->kind == ENDPOINT_UNIX)
+		return backend->kind == listener->kind && strcmp(backend->path, listener->path) == 0;
+	if (backend->kind != ENDPOINT_IP || backend->addr.family == AF_UNSPEC || backend->addr.port == 0)
+		return false;
+	if (backend->addr.port != listener->addr.port)
+		return false;
+	if (listener->kind != ENDPOINT_ANY && listener->addr.family != backend->addr.family)
+		return false;
+	if (is_every(listener))
+		return is_here(backend);
+	return memcmp(backend->addr.ip, listener->addr.ip, sizeof(listener->addr.ip)) == 0;
+}
+
+/* NULL: none. */
+static const struct draft_listener *listener_at(const struct draft *d, const struct endpoint *backend)
+{
+	for (size_t i = 0; i < d->listeners.n; i++) {
+		const struct draft_listener *l = draft_listener(d, i);
+
+		for (size_t k = 0; k < l->addresses.n; k++)
+			if (l->addresses.good[k] && leads_to(backend, &l->addresses.endpoints[k]))
+				return l;
+	}
+	return NULL;
+}
+
+static void check_loop(struct draft *d, const struct draft_backend *b)
+{
+	const struct draft_listener *l = listener_at(d, &b->endpoint);
+
+	if (l)
+		draft_fault_at(d, draft_where(d, &b->section, "address"),
+			       "listener.%.64s listens there: each login would come back for ever; the address of an IMAP server would be right",
+			       config_setting_name(l->section.at));
 }
 
 /* ---- auth = "master": nobody asks clients for their own password ---- */
@@ -214,6 +278,7 @@ static void check_backends(struct draft *d)
 		if (!b->section.at)
 			continue;	/* told: not a section at all */
 		parse_address(d, b);
+		check_loop(d, b);
 		check_backend_tls(d, b);
 		check_master(d, b);
 		if (b->auth == BACKEND_AUTH_MASTER)
@@ -366,6 +431,7 @@ void settings_check(struct draft *d)
 	if (ready && ready[0] != '/')
 		draft_fault_at(d, draft_where(d, NULL, "ready-file"), "not a whole path; it must begin with \"/\"");
 	check_listeners(d);
+	check_trusted_proxies(d);
 	check_tls(d);
 	check_backends(d);
 	check_unchecked_passwords(d);

@@ -189,6 +189,32 @@ static void read_addresses(struct draft *d, const struct setting_spec *spec, con
 			read_address(d, spec, one ? m : config_setting_get_elem(m, (unsigned)i), field);
 }
 
+static void read_network(struct draft *d, const struct setting_spec *spec, const config_setting_t *m, struct draft_networks *list)
+{
+	char err[512];
+
+	if (!get_text(d, spec, m))
+		return;
+	if (cidr_parse(&list->items[list->n], config_setting_get_string(m), err, sizeof(err)))
+		list->n++;
+	else
+		draft_fault_at(d, m, "%s", err);
+}
+
+static void read_networks(struct draft *d, const struct setting_spec *spec, const config_setting_t *m, void *field)
+{
+	bool one = config_setting_is_scalar(m);
+	int n = one ? 1 : config_setting_length(m);
+
+	if (config_setting_is_group(m))
+		draft_fault_at(d, m, "not a network; write \"10.0.0.0/8\", or several in brackets: [ \"10.0.0.0/8\", \"2001:db8::/32\" ]");
+	else if (n < 1 || n > SETTINGS_NETWORKS_MAX)
+		draft_fault_at(d, m, "%d networks; 1 to %d would be right", n, SETTINGS_NETWORKS_MAX);
+	else
+		for (int i = 0; i < n; i++)
+			read_network(d, spec, one ? m : config_setting_get_elem(m, (unsigned)i), field);
+}
+
 static void read_setting(struct draft *d, const struct setting_spec *spec, const config_setting_t *m, void *field)
 {
 	static void (*const readers[])(struct draft *, const struct setting_spec *, const config_setting_t *, void *) = {
@@ -199,6 +225,7 @@ static void read_setting(struct draft *d, const struct setting_spec *spec, const
 		[SETTING_WORD] = read_word,
 		[SETTING_WORKERS] = read_workers,
 		[SETTING_ADDRESSES] = read_addresses,
+		[SETTING_NETWORKS] = read_networks,
 	};
 
 	readers[spec->kind](d, spec, m, field);
@@ -226,6 +253,7 @@ static void set_default(const struct setting_spec *spec, void *field)
 		*(int *)field = (int)spec->number;
 		break;
 	case SETTING_ADDRESSES:
+	case SETTING_NETWORKS:
 		break;		/* none, and so it comes */
 	}
 }

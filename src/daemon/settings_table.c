@@ -24,6 +24,9 @@ static const char *const auth_words[] = { [BACKEND_AUTH_FORWARD] = "forward", [B
 static const char *const method_words[] = {
 	[BACKEND_METHOD_AUTO] = "auto", [BACKEND_METHOD_LOGIN] = "login", [BACKEND_METHOD_PLAIN] = "plain", NULL
 };
+static const char *const proxy_words[] = {
+	[BACKEND_PROXY_NONE] = "none", [BACKEND_PROXY_V1] = "v1", [BACKEND_PROXY_V2] = "v2", NULL
+};
 static const char *const storage_words[] = { [STORAGE_SHARD] = "shard", [STORAGE_SHARED] = "shared", NULL };
 static const char *const driver_words[] = {
 	[DIRECTORY_NONE] = "none", [DIRECTORY_FILE] = "file", [DIRECTORY_REDIS] = "redis", NULL
@@ -40,6 +43,8 @@ static const struct setting_spec top_settings[] = {
 	{ "ready-file", SETTING_TEXT, AT(top, ready_file) },
 	{ "default-group", SETTING_TEXT, AT(top, default_group), .high = SETTINGS_NAME_MAX },
 	{ "drain-timeout", SETTING_SECONDS, AT(top, drain_timeout), .low = 0, .high = DAY, .number = 30 },
+	{ "trusted-proxies", SETTING_NETWORKS, AT(top, trusted_proxies) },
+	{ "trusted-networks", SETTING_NETWORKS, AT(top, trusted_networks) },
 };
 
 static const struct setting_spec log_settings[] = {
@@ -51,6 +56,7 @@ static const struct setting_spec listener_settings[] = {
 	{ "address", SETTING_ADDRESSES, AT(listener, addresses) },
 	{ "tls", SETTING_WORD, AT(listener, tls), .words = tls_words, .number = TLS_IMPLICIT },
 	{ "cleartext-login", SETTING_BOOL, AT(listener, cleartext_login), .number = false },
+	{ "proxy-protocol", SETTING_BOOL, AT(listener, proxy_protocol), .number = false },
 	{ "unchecked-passwords", SETTING_BOOL, AT(listener, unchecked_passwords), .number = false },
 };
 
@@ -69,6 +75,7 @@ static const struct setting_spec backend_settings[] = {
 	{ "tls-name", SETTING_TEXT, AT(backend, tls_name), .high = DOMAIN_MAX },
 	{ "weight", SETTING_NUMBER, AT(backend, weight), .low = 0, .high = RENDEZVOUS_WEIGHT_MAX, .number = 100 },
 	{ "group", SETTING_TEXT, AT(backend, group), .high = SETTINGS_NAME_MAX, .text = "default" },
+	{ "proxy-protocol", SETTING_WORD, AT(backend, proxy), .words = proxy_words, .number = BACKEND_PROXY_NONE },
 	{ "trusted", SETTING_BOOL, AT(backend, trusted), .number = true },
 	{ "pipelining", SETTING_BOOL, AT(backend, pipelining), .number = true },
 	{ "auth", SETTING_WORD, AT(backend, auth), .words = auth_words, .number = BACKEND_AUTH_FORWARD },

@@ -17,6 +17,7 @@
 #define SECONDS_FOR_TLS 10.0
 #define SECONDS_FOR_LOGIN 60.0
 #define SECONDS_FOR_BACKEND 30.0
+#define SECONDS_FOR_PROXY 5.0
 
 /* ---- what sessions ask ---- */
 
@@ -82,7 +83,9 @@ static void build_env(struct worker *w)
 		.route = route_new(&w->loop, s->cluster, build_directory(w), s->on_outage),
 		.id_prefix = w->id_prefix,
 		.local_case = USER_NAME_LOWER,
-		.times = { SECONDS_FOR_TLS, SECONDS_FOR_LOGIN, SECONDS_FOR_BACKEND },
+		.times = { SECONDS_FOR_TLS, SECONDS_FOR_LOGIN, SECONDS_FOR_BACKEND, SECONDS_FOR_PROXY },
+		.trusted_proxies = s->trusted_proxies,
+		.trusted_networks = s->trusted_networks,
 		.connect = connect_backend,
 		.backend_tls = backend_tls,
 		.session_gone = worker_leave_if_empty,
@@ -99,6 +102,7 @@ static void build_listeners(struct worker *w)
 
 		w->listeners[i] = (struct session_listener){
 			.name = l->name, .tls = l->tls, .cleartext_login = l->cleartext_login,
+			.proxy_protocol = l->proxy_protocol,
 			.tls_server = l->tls == TLS_NONE ? NULL : w->tls_server,
 		};
 	}

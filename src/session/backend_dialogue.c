@@ -1,7 +1,7 @@
 /*
  * backend_dialogue.c - what is said to a backend until it has let the user in.
  *
- *	(TLS) -> GREETING -> (STARTTLS -> SECURING) -> (CAPABILITY) -> (ID) -> LOGIN -> (AFTER) -> relay
+ *	(ANNOUNCE) -> (TLS) -> GREETING -> (STARTTLS -> SECURING) -> (CAPABILITY) -> (ID) -> LOGIN -> (AFTER) -> relay
  *
  * Tags: S STARTTLS, C CAPABILITY, I ID, L the login, A CAPABILITY after it. What is in brackets happens only where it must: the login goes
  * out with the first write if the greeting's capabilities show that it may.
@@ -80,7 +80,7 @@ static void id_addr(struct out *o, const char *ip_key, const char *port_key, con
 static void write_id(struct out *o, struct session *s)
 {
 	char id[SESSION_ID_MAX], ttl[4];
-	struct addr local = s->local;
+	struct addr local = { 0 };
 	struct conn_tls tls;
 	struct out t;
 
@@ -89,7 +89,7 @@ static void write_id(struct out *o, struct session *s)
 	out_str(o, "I ID (");
 	id_pair(o, "x-session-id", span_of(session_id_text(s, id)));
 	id_addr(o, "x-originating-ip", "x-originating-port", &s->peer);
-	if (local.family != AF_UNSPEC || conn_local_addr(&s->client.conn, &local))
+	if (session_local_addr(s, &local))
 		id_addr(o, "x-connected-ip", "x-connected-port", &local);
 	id_pair(o, "x-proxy-ttl", out_written(&t));
 	id_pair(o, "x-client-transport", span_of(s->secure ? "TLS" : "insecure"));
@@ -555,6 +555,7 @@ static enum session_step on_response(struct session *s, const struct imap_reply 
 	case BACKEND_AFTER:
 		return on_after(s, r, line);
 	case BACKEND_IDLE:
+	case BACKEND_ANNOUNCE:
 	case BACKEND_TLS:
 	case BACKEND_SECURING:
 		break;
@@ -593,7 +594,7 @@ static bool expects_bytes(const struct session *s)
 {
 	enum backend_state state = s->login->state;
 
-	return state != BACKEND_IDLE && state != BACKEND_TLS && state != BACKEND_SECURING;
+	return state != BACKEND_IDLE && state != BACKEND_ANNOUNCE && state != BACKEND_TLS && state != BACKEND_SECURING;
 }
 
 /* A literal in a reply is skipped as part of it, if it fits. */
@@ -643,6 +644,17 @@ static enum session_step on_secured(struct session *s)
 	return STEP_LOGIN;
 }
 
+/* Nothing may overtake the PROXY header, TLS least of all. */
+static enum session_step announced(struct session *s)
+{
+	if (s->backend.waiting)
+		return STEP_LOGIN;
+	if (s->to->tls == TLS_IMPLICIT)
+		return start_handshake(s, BACKEND_TLS);
+	s->login->state = BACKEND_GREETING;
+	return STEP_LOGIN;
+}
+
 void backend_dialogue_event(struct session *s, unsigned events)
 {
 	enum session_step next = STEP_LOGIN;
@@ -653,6 +665,8 @@ void backend_dialogue_event(struct session *s, unsigned events)
 		next = on_secured(s);
 	else if ((events & CONN_WRITE) && !half_flush(&s->backend))
 		next = broken(s, "connection lost while sending");
+	else if (s->login->state == BACKEND_ANNOUNCE)
+		next = announced(s);
 	else if (events & CONN_READ)
 		next = read_and_hear(s);
 	if (next != STEP_LOGIN)
@@ -664,10 +678,10 @@ enum session_step backend_dialogue_start(struct session *s)
 	struct login *l = s->login;
 
 	imap_frame_init(&l->back_frame, IMAP_FRAME_SERVER);
-	if (s->to->tls == TLS_IMPLICIT)
-		return start_handshake(s, BACKEND_TLS);
-	l->state = BACKEND_GREETING;
-	return STEP_LOGIN;
+	l->state = BACKEND_ANNOUNCE;
+	if (s->to->proxy != BACKEND_PROXY_NONE && !proxied_announce(s))
+		return broken(s, "connection lost while sending");
+	return announced(s);
 }
 
 void backend_dialogue_stop(struct session *s)

@@ -19,7 +19,7 @@ static enum session_step start_connect(struct session *s);
 static enum session_step stay_gone(struct session *s);
 
 /* One absolute deadline a phase; ROUTE's goes on through CONNECT and LOGIN. */
-enum phase { PHASE_NONE, PHASE_TLS, PHASE_LOGIN, PHASE_BACKEND, PHASE_GOES_ON };
+enum phase { PHASE_NONE, PHASE_PROXY, PHASE_TLS, PHASE_LOGIN, PHASE_BACKEND, PHASE_GOES_ON };
 
 /* enter does what the step begins with and returns the step to be in: its own to wait for events, another to go there at once. */
 static const struct {
@@ -27,6 +27,7 @@ static const struct {
 	enum phase phase;
 	enum session_step (*enter)(struct session *s);
 } steps[STEP_N] = {
+	[STEP_PROXY]	= { "waiting for a PROXY header", PHASE_PROXY, proxied_start },
 	[STEP_TLS]	= { "securing the client's connection", PHASE_TLS, start_tls },
 	[STEP_COMMAND]	= { "waiting for a login", PHASE_LOGIN, start_command },
 	[STEP_ROUTE]	= { "finding the backend", PHASE_BACKEND, start_route },
@@ -43,6 +44,14 @@ const char *session_doing(const struct session *s)
 	return steps[s->step].doing;
 }
 
+bool session_local_addr(struct session *s, struct addr *a)
+{
+	if (s->local.family == AF_UNSPEC)
+		return conn_local_addr(&s->client.conn, a);
+	*a = s->local;
+	return true;
+}
+
 /* ---- the machine ---- */
 
 static void on_deadline(struct timer *t);
@@ -52,6 +61,9 @@ static void start_phase(struct session *s, enum phase phase)
 	const struct session_times *times = &s->env->times;
 
 	switch (phase) {
+	case PHASE_PROXY:
+		timers_start(&s->env->loop->timers, &s->deadline, times->proxy, on_deadline);
+		break;
 	case PHASE_TLS:
 		timers_start(&s->env->loop->timers, &s->deadline, times->tls, on_deadline);
 		break;
@@ -96,13 +108,14 @@ static void want_in_dialogue(struct session *s)
 {
 	struct login *l = s->login;
 	size_t client_max = s->step == STEP_COMMAND ? INPUT_MAX : PIPELINED_MAX;
+	bool backend_hears = l->state == BACKEND_ANNOUNCE;	/* and what it says stays where it is, for it may be TLS */
 	bool backend_talks = l->state != BACKEND_IDLE && l->state != BACKEND_TLS && l->state != BACKEND_SECURING;
 
 	if (s->step != STEP_TLS)
 		conn_want(&s->client.conn, (l->in.len < client_max && !s->client.ended ? CONN_READ : 0) |
 					   (s->client.waiting ? CONN_WRITE : 0));
 	if (backend_is_open(s) && backend_talks)	/* its untagged lines are passed on: not faster than they are taken */
-		conn_want(&s->backend.conn, (l->back.len < l->back.max && !s->client.waiting ? CONN_READ : 0) |
+		conn_want(&s->backend.conn, (l->back.len < l->back.max && !s->client.waiting && !backend_hears ? CONN_READ : 0) |
 					    (s->backend.waiting ? CONN_WRITE : 0));
 }
 
@@ -226,6 +239,8 @@ void session_client_event(struct conn *c, unsigned events)
 	} else if (events & CONN_SECURED) {
 		s->secure = true;
 		session_go(s, STEP_COMMAND);
+	} else if (s->step == STEP_PROXY) {
+		proxied_read(s);
 	} else {
 		if ((events & CONN_WRITE) && !half_flush(h))
 			session_close(s, SESSION_CLIENT_GONE);
@@ -240,7 +255,9 @@ static void on_deadline(struct timer *t)
 	struct session *s = CONTAINER_OF(t, struct session, deadline);
 	struct span none = { 0 };
 
-	if (s->step == STEP_TLS)
+	if (s->step == STEP_PROXY)
+		session_close(s, SESSION_PROXY_SLOW);
+	else if (s->step == STEP_TLS)
 		session_close(s, SESSION_CLIENT_SLOW_TLS);
 	else if (s->step == STEP_COMMAND)
 		session_close(s, SESSION_CLIENT_SLOW_LOGIN);
@@ -368,7 +385,7 @@ struct conn *session_client_conn(struct session *s)
 
 void session_start(struct session *s)
 {
-	session_go(s, s->listener->tls == TLS_IMPLICIT ? STEP_TLS : STEP_COMMAND);
+	session_go(s, s->listener->proxy_protocol ? STEP_PROXY : s->listener->tls == TLS_IMPLICIT ? STEP_TLS : STEP_COMMAND);
 	session_settle(s);
 }
 
@@ -390,6 +407,7 @@ static void free_session(struct reap_item *item)
 	mem_free(&s->user);
 	mem_free(&s->auth);
 	mem_free(&s->given_id);
+	proxied_free(&s->proxied);
 	mem_free(&s);
 	if (env->session_gone)
 		env->session_gone(env);
@@ -413,7 +431,7 @@ static bool client_can_hear(const struct session *s, enum session_step was)
 {
 	if (s->why == SESSION_CLIENT_GONE)
 		return s->client.ended;
-	return was != STEP_TLS && s->why != SESSION_NO_DESCRIPTOR;
+	return was > STEP_TLS && s->why != SESSION_NO_DESCRIPTOR;
 }
 
 static void close_conns(struct session *s, enum session_step was)
@@ -440,7 +458,7 @@ void session_close(struct session *s, enum session_reason why)
 	s->why = why;
 	s->env->reasons[why]++;
 	session_log_end(s, s->env->loop->failure);
-	if (bye && was < STEP_RELAY && was != STEP_TLS)
+	if (bye && was < STEP_RELAY && was > STEP_TLS)
 		client_say(s, bye);
 	s->step = STEP_GONE;
 	timers_stop(&s->env->loop->timers, &s->deadline);

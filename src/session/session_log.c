@@ -33,6 +33,8 @@ static void log_who(struct log_line *l, const struct session *s)
 	if (s->auth)
 		log_field(l, "auth", span_of(s->auth));
 	log_str(l, "client", addr_text(&s->peer, addr));
+	if (s->proxied)
+		log_str(l, "proxy", addr_text(&s->proxied->from, addr));
 	if (s->via.family != AF_UNSPEC)
 		log_str(l, "via", addr_text(&s->via, addr));
 	log_str(l, "listener", s->listener->name);
@@ -54,10 +56,23 @@ static void log_tls(struct log_line *l, struct session *s)
 		log_field(l, "sni", span_of(tls.name));
 }
 
+/* What a PROXY header told of the client's connection to the proxy before us. */
+static void log_proxied(struct log_line *l, const struct proxied *p)
+{
+	const struct { const char *key, *value; } texts[] = {
+		{ "proxy-tls", p->tls && !p->tls_version ? "yes" : p->tls_version }, { "proxy-cipher", p->tls_cipher },
+		{ "proxy-sni", p->sni }, { "proxy-alpn", p->alpn }, { "proxy-id", p->unique_id },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (texts[i].value)
+			log_field(l, texts[i].key, span_of(texts[i].value));
+}
+
 /* The reasons for which loop->failure, set by the call that failed just now, tells more. */
 static bool has_detail(enum session_reason why)
 {
-	return why == SESSION_CLIENT_TLS_FAILED || why == SESSION_BACKEND_RESET;
+	return why == SESSION_CLIENT_TLS_FAILED || why == SESSION_PROXY_BAD || why == SESSION_BACKEND_RESET;
 }
 
 void session_log_end(struct session *s, const char *detail)
@@ -77,6 +92,8 @@ void session_log_end(struct session *s, const char *detail)
 		log_str(&l, "while", session_doing(s));
 	}
 	log_tls(&l, s);
+	if (s->proxied)
+		log_proxied(&l, s->proxied);
 	log_seconds(&l, "seconds", s->env->loop->timers.now - s->began);
 	log_str(&l, "why", session_reasons[s->why].log);
 	if (has_detail(s->why) && detail[0])

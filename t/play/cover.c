@@ -16,6 +16,7 @@
 static const struct {
 	const char *name, *doing;
 } steps[] = {
+	{ "PROXY",	"waiting for a PROXY header" },
 	{ "TLS",	"securing the client's connection" },
 	{ "COMMAND",	"waiting for a login" },
 	{ "ROUTE",	"finding the backend" },

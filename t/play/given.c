@@ -31,6 +31,8 @@ void given_listener(struct scene *sc, struct span args)
 			l->tls = read_tls(v);
 		else if (words_value(word, "cleartext", &v))
 			l->cleartext_login = read_yes(v);
+		else if (words_value(word, "proxy", &v))
+			l->proxy_protocol = read_yes(v);
 		else
 			scene_bad_word(sc, word);
 	}
@@ -44,6 +46,8 @@ static void set_backend(struct scene *sc, struct backend *b, struct span word)
 		b->tls = read_tls(v);
 	else if (words_value(word, "trusted", &v))
 		b->trusted = read_yes(v);
+	else if (words_value(word, "proxy", &v))
+		b->proxy = span_is(v, "v1") ? BACKEND_PROXY_V1 : span_is(v, "v2") ? BACKEND_PROXY_V2 : BACKEND_PROXY_NONE;
 	else if (words_value(word, "pipelining", &v))
 		b->pipelining = read_yes(v);
 	else if (words_value(word, "method", &v))
@@ -163,12 +167,22 @@ static void add_network(struct scene *sc, struct cidr_list *list, struct span wo
 	mem_free(&text);
 }
 
-void given_trusted_networks(struct scene *sc, struct span args)
+static void add_networks(struct scene *sc, struct cidr_list *list, struct span args)
 {
 	struct span word;
 
 	while (words_next(&args, &word))
-		add_network(sc, &sc->stage->env.trusted_networks, word);
+		add_network(sc, list, word);
+}
+
+void given_trusted_proxies(struct scene *sc, struct span args)
+{
+	add_networks(sc, &sc->stage->env.trusted_proxies, args);
+}
+
+void given_trusted_networks(struct scene *sc, struct span args)
+{
+	add_networks(sc, &sc->stage->env.trusted_networks, args);
 }
 
 void given_no_tls_context(struct scene *sc, struct span args)

@@ -39,7 +39,7 @@ struct stage {
 	char *group_of[STAGE_BACKENDS_MAX];
 	struct session_listener listener;
 	struct session_env env;
-	struct cidr trusted_networks[STAGE_NETWORKS_MAX];
+	struct cidr trusted_proxies[STAGE_NETWORKS_MAX], trusted_networks[STAGE_NETWORKS_MAX];
 
 	struct directory directory;
 	enum directory_mood mood;

@@ -66,6 +66,7 @@ static const struct verb verbs[] = {
 	{ "given user",			SETS,	 given_user,	   0, 0 },
 	{ "given secret",		SETS,	 given_secret,	   0, 0 },
 	{ "given directory",		SETS,	 given_directory,  0, 0 },
+	{ "given trusted proxies",	SETS,	 given_trusted_proxies, 0, 0 },
 	{ "given trusted networks",	SETS,	 given_trusted_networks, 0, 0 },
 	{ "given no TLS context",	SETS,	 given_no_tls_context, 0, 0 },
 	BOTH_SIDES("client", CLIENT),

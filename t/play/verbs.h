@@ -58,6 +58,7 @@ verb_fn given_backend;
 verb_fn given_user;
 verb_fn given_secret;
 verb_fn given_directory;
+verb_fn given_trusted_proxies;
 verb_fn given_trusted_networks;
 verb_fn given_no_tls_context;
 

@@ -149,6 +149,9 @@ static void the_least_settings_stand_as_they_are_and_the_rest_is_default(void **
 	assert_int_equal(s->listeners[0].addresses[0].addr.port, 993);
 	assert_int_equal(s->listeners[0].tls, TLS_IMPLICIT);
 	assert_false(s->listeners[0].cleartext_login);
+	assert_false(s->listeners[0].proxy_protocol);
+	assert_int_equal(s->trusted_proxies.n, 0);
+	assert_int_equal(s->trusted_networks.n, 0);
 	assert_false(s->listeners[0].unchecked_passwords);
 	assert_string_equal(s->certificate, "/etc/sluice/tls/mail.pem");
 	assert_null(s->key);
@@ -166,6 +169,7 @@ static void the_least_settings_stand_as_they_are_and_the_rest_is_default(void **
 	assert_int_equal(b->group->storage, STORAGE_SHARD);
 	assert_true(b->trusted);
 	assert_true(b->pipelining);
+	assert_int_equal(b->proxy, BACKEND_PROXY_NONE);
 	assert_int_equal(b->auth, BACKEND_AUTH_FORWARD);
 	assert_int_equal(b->method, BACKEND_METHOD_AUTO);
 	assert_ptr_equal(s->cluster->default_group, b->group);
@@ -185,12 +189,13 @@ static void every_setting_can_be_set(void **state)
 	put("master", SECRET "\n");
 	put("redis", SECRET "-too\r\nand a second line\n");
 	s = accepted("workers = 3; user = \"mail\"; ready-file = \"/run/ready\"; default-group = \"g\"; drain-timeout = \"2m\";\n"
+		     "trusted-proxies = \"unix\"; trusted-networks = [ \"10.0.0.0/8\", \"::1\" ];\n"
 		     "log: { to = \"syslog\"; level = \"debug\"; }\n"
 		     "listener: { l: { address = [ \"127.0.0.1:143\", \"[::1]:143\", \"unix:/run/imap\" ]; tls = \"starttls\";\n"
-		     "  cleartext-login = true; unchecked-passwords = true; } }\n"
+		     "  cleartext-login = true; unchecked-passwords = true; proxy-protocol = true; } }\n"
 		     "tls: { certificate = \"/c\"; key = \"/k\"; min-version = \"1.3\"; ciphers = \"TLS_AES_128_GCM_SHA256\"; }\n"
 		     "backend: { b: { address = \"mail.example\"; tls = \"implicit\"; tls-verify = false; tls-ca = \"/ca\"; tls-name = \"n.example\";\n"
-		     "  weight = 7; group = \"g\"; trusted = false; pipelining = false; auth = \"master\"; master-user = \"proxy\";\n"
+		     "  weight = 7; group = \"g\"; trusted = false; proxy-protocol = \"v2\"; pipelining = false; auth = \"master\"; master-user = \"proxy\";\n"
 		     "  master-password-file = \"$/master\"; auth-method = \"plain\"; } }\n"
 		     "group: { g: { storage = \"shared\"; } }\n"
 		     "directory: { driver = \"redis\"; redis = \"redis://10.0.0.9:6380/3\"; user = \"u\"; password-file = \"$/redis\";\n"
@@ -206,7 +211,12 @@ static void every_setting_can_be_set(void **state)
 	assert_int_equal(l->naddresses, 3);
 	assert_string_equal(l->addresses[2].path, "/run/imap");
 	assert_int_equal(l->tls, TLS_STARTTLS);
-	assert_true(l->cleartext_login && l->unchecked_passwords);
+	assert_true(l->cleartext_login && l->unchecked_passwords && l->proxy_protocol);
+	assert_int_equal(s->trusted_proxies.n, 1);
+	assert_int_equal(s->trusted_proxies.items[0].family, AF_UNIX);
+	assert_int_equal(s->trusted_networks.n, 2);
+	assert_int_equal(s->trusted_networks.items[0].bits, 8);
+	assert_int_equal(s->trusted_networks.items[1].family, AF_INET6);
 	assert_string_equal(s->key, "/k");
 	assert_int_equal(s->tls_policy.min_version, TLS1_3_VERSION);
 	assert_string_equal(s->tls_policy.ciphers, "TLS_AES_128_GCM_SHA256");
@@ -217,6 +227,7 @@ static void every_setting_can_be_set(void **state)
 	assert_string_equal(b->tls_ca, "/ca");
 	assert_string_equal(b->tls_name, "n.example");
 	assert_int_equal(b->weight, 7);
+	assert_int_equal(b->proxy, BACKEND_PROXY_V2);
 	assert_int_equal(b->auth, BACKEND_AUTH_MASTER);
 	assert_int_equal(b->method, BACKEND_METHOD_PLAIN);
 	assert_string_equal(b->master_user, "proxy");
@@ -331,6 +342,71 @@ static void settings_stay_while_somebody_holds_a_reference(void **state)
 	assert_null(s);
 	assert_string_equal(mine->listeners[0].name, "imap");
 	settings_unref(&mine);
+}
+
+/* ---- who is believed ---- */
+
+static void a_network_that_is_none_is_told_with_its_line(void **state)
+{
+	(void)state;
+	refuse(MINIMAL "trusted-networks = (\n\"10.0.0.0/8\",\n\"10.0.0.1/8\",\n\"mail.example\", 7 );",
+	       "F/c:5: trusted-networks: \"10.0.0.1/8\": bits are set behind the first 8; \"10.0.0.0/8\" would be right\n"
+	       "F/c:6: trusted-networks: \"mail.example\": not a network; write one as in \"10.0.0.0/8\", \"2001:db8::/32\" or \"10.0.0.1\"\n"
+	       "F/c:6: trusted-networks: not a text; write it in double quotes\n");
+	refuse(MINIMAL "trusted-networks = { };",
+	       "F/c:3: trusted-networks: not a network; write \"10.0.0.0/8\", or several in brackets: [ \"10.0.0.0/8\", \"2001:db8::/32\" ]\n");
+	refuse(MINIMAL "trusted-networks = [ ];", "F/c:3: trusted-networks: 0 networks; 1 to 256 would be right\n");
+}
+
+static void a_listener_with_proxy_protocol_needs_trusted_proxies(void **state)
+{
+	static const char listener[] = "listener: { l: {\naddress = \"*:143\"; tls = \"none\";\nproxy-protocol = true; } }\n" BACKEND;
+	char text[1024];
+
+	(void)state;
+	refuse(listener, "F/c:3: listener.l.proxy-protocol: nobody may send a PROXY header; set trusted-proxies at the top, as in "
+			 "trusted-proxies = [ \"10.0.0.0/8\" ]\n");
+	snprintf(text, sizeof(text), "%strusted-proxies = \"10.0.0.0/8\";", listener);
+	allow(text);
+	refuse(MINIMAL "trusted-proxies = \"10.0.0.0/8\";",
+	       "F/c:3: trusted-proxies: has no effect without a listener that has proxy-protocol = true; set that, or leave this out\n");
+}
+
+/* ---- loops ---- */
+
+static void expect_loop(const char *listener, const char *backend, bool is)
+{
+	static const char form[] = "listener: { l: { address = \"%s\"; tls = \"none\"; } }\nbackend: { b: { address = \"%s\"; } }\n";
+	char text[1024];
+
+	snprintf(text, sizeof(text), form, listener, backend);
+	if (is)
+		refuse(text, "F/c:2: backend.b.address: listener.l listens there: each login would come back for ever; the address of an "
+			     "IMAP server would be right\n");
+	else
+		allow(text);
+}
+
+static void a_backend_is_not_one_of_our_listeners(void **state)
+{
+	(void)state;
+	expect_loop("10.0.0.1:143", "10.0.0.1:143", true);
+	expect_loop("10.0.0.1:143", "10.0.0.1", true);
+	expect_loop("10.0.0.1:143", "10.0.0.1:144", false);
+	expect_loop("10.0.0.1:143", "10.0.0.2:143", false);
+	expect_loop("[2001:db8::1]:143", "[2001:db8::1]:143", true);
+	expect_loop("*:143", "127.0.0.1:143", true);
+	expect_loop("*:143", "127.9.9.9:143", true);
+	expect_loop("*:143", "[::1]:143", true);
+	expect_loop("*:143", "0.0.0.0:143", true);
+	expect_loop("*:143", "10.0.0.1:143", false);	/* another host, or this one: only its interfaces know */
+	expect_loop("0.0.0.0:143", "127.0.0.1:143", true);
+	expect_loop("[::]:143", "127.0.0.1:143", false);	/* IPv6 sockets are v6only */
+	expect_loop("[::]:143", "[::1]:143", true);
+	expect_loop("127.0.0.1:143", "127.0.0.2:143", false);
+	expect_loop("unix:/run/imap", "unix:/run/imap", true);
+	expect_loop("unix:/run/imap", "unix:/run/dovecot", false);
+	expect_loop("*:0", "127.0.0.1:143", false);
 }
 
 /* ---- syntax and names ---- */
@@ -610,8 +686,8 @@ static void a_master_login_cannot_use_login(void **state)
 static void with_a_master_login_other_hosts_are_let_in_only_if_the_listener_says_so(void **state)
 {
 	static const char *const open[] = {
-		BEFORE_MASTER("\"*:143\"", ""), BEFORE_MASTER("\"10.0.0.1:143\"", ""), BEFORE_MASTER("\"[::]:143\"", ""),
-		BEFORE_MASTER("[ \"127.0.0.1:143\", \"10.0.0.1:143\" ]", ""), BEFORE_MASTER("\"*:143\"", "unchecked-passwords = false;"),
+		BEFORE_MASTER("\"*:143\"", ""), BEFORE_MASTER("\"10.0.0.9:143\"", ""), BEFORE_MASTER("\"[::]:143\"", ""),
+		BEFORE_MASTER("[ \"127.0.0.1:143\", \"10.0.0.9:143\" ]", ""), BEFORE_MASTER("\"*:143\"", "unchecked-passwords = false;"),
 	};
 
 	(void)state;
@@ -914,6 +990,9 @@ int main(void)
 		cmocka_unit_test(no_tls_listener_means_no_certificate_to_load),
 		cmocka_unit_test(workers_may_be_none),
 		cmocka_unit_test(settings_stay_while_somebody_holds_a_reference),
+		cmocka_unit_test(a_network_that_is_none_is_told_with_its_line),
+		cmocka_unit_test(a_listener_with_proxy_protocol_needs_trusted_proxies),
+		cmocka_unit_test(a_backend_is_not_one_of_our_listeners),
 		cmocka_unit_test(a_syntax_error_is_told_alone_with_its_line),
 		cmocka_unit_test(a_name_twice_is_refused),
 		cmocka_unit_test(a_mistyped_name_is_answered_with_the_right_one),
