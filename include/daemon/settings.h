@@ -24,7 +24,10 @@
 #define SETTINGS_ADDRESSES_MAX 16	/* of one listener */
 #define SETTINGS_NETWORKS_MAX 256	/* of one list */
 #define SETTINGS_FAULTS_MAX 100		/* printed; then "and more" */
-#define SETTINGS_DEFAULT_PATH "/etc/sluice/sluice.conf"
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"	/* configure says otherwise */
+#endif
+#define SETTINGS_DEFAULT_PATH SYSCONFDIR "/sluice/sluice.conf"
 
 struct settings_listener {
 	char *name;

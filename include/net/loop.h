@@ -16,7 +16,7 @@
 #include "base/reap.h"
 #include "net/timers.h"
 
-/* One read, one relay step: 64 KiB is where TLS and plain relaying stop gaining (see doc/PERFORMANCE). */
+/* One read, one relay step: 64 KiB is where TLS and plain relaying stop gaining. */
 #define NET_SCRATCH (64 * 1024)
 #define NET_FAILURE_MAX 192
 

@@ -55,7 +55,7 @@ struct session_env {
 	/* This worker's TLS context for b. NULL: loop->failure says why. */
 	struct tls_client *(*backend_tls)(struct session_env *env, struct backend *b);
 
-	/* A session is gone: its memory goes at the end of the turn. NULL: nobody asks. */
+	/* A session is gone, memory and all; called at the end of the turn. NULL: nobody asks. */
 	void (*session_gone)(struct session_env *env);
 
 	struct session *first;		/* all sessions, newest first; session.c keeps the list */

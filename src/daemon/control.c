@@ -170,8 +170,10 @@ static bool say_ready(struct control *c, char *err, size_t errlen)
 {
 	const char *path = c->settings->ready_file;
 
+	if (path && !sockets_write_ready(&c->sockets, path, err, errlen))
+		return false;
 	say_started(c);
-	return !path || sockets_write_ready(&c->sockets, path, err, errlen);
+	return true;
 }
 
 /* Rights go before files and ports are opened: what a reload will need, must work from the start. */

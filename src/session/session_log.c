@@ -1,5 +1,5 @@
 /*
- * session_log.c - the lines a session writes: one at its end, one for each failed login. Never a credential.
+ * session_log.c - the lines a session writes: one at its end, one for each failed login, a hint about a backend. Never a credential.
  */
 #include <string.h>
 
@@ -95,6 +95,7 @@ void session_log_end(struct session *s, const char *detail)
 	if (s->proxied)
 		log_proxied(&l, s->proxied);
 	log_seconds(&l, "seconds", s->env->loop->timers.now - s->began);
+	log_str(&l, "reason", session_reasons[s->why].name);
 	log_str(&l, "why", session_reasons[s->why].log);
 	if (has_detail(s->why) && detail[0])
 		log_field(&l, "detail", span_of(detail));

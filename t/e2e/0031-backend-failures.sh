@@ -124,7 +124,7 @@ while IFS='|' read -r b reason sentence; do
 done <<'END'
 refused|backend-down|nobody listens
 at-once|backend-broken|closed before the greeting
-reset|backend-broken|reset before the greeting
+reset|backend-[bd][a-z]*|reset before the greeting
 after-greeting|backend-broken|closed after the greeting
 asked-capability|backend-broken|closed when asked for its capabilities
 in-login|backend-broken|closed when told the login

@@ -21,6 +21,10 @@ build_in()
 {
 	local dir=$1
 	shift
+	if [ -e "$SOURCE/config.status" ]; then
+		echo "$SOURCE was configured in place, so nothing can be built beside it: run \"make distclean\" there first."
+		return 1
+	fi
 	mkdir -p "$dir" || return 1
 	(cd "$dir" && build_steps "$@") >"$dir/build.log" 2>&1 && return 0
 	echo "The build in $dir failed; the end of build.log:"
