@@ -175,6 +175,7 @@ void login_forget(struct login *l);	/* wipes the credentials and their copies in
 void session_go(struct session *s, enum session_step step);
 void session_settle(struct session *s);	/* ends every event: goes on with what waits, sets what is wanted of the conns */
 const char *session_doing(const struct session *s);
+void session_client_is(struct session *s, const struct addr *client);	/* another than who connected: somebody trusted says so */
 bool session_local_addr(struct session *s, struct addr *a);	/* where the client connected to, as far as we know */
 
 /* Ends the attempt: log line, NO to the client, backend closed. backend_says: passed on instead of the reason's own reply (n = 0: none);
@@ -193,7 +194,7 @@ void client_login_answer(struct session *s, struct span reply);	/* tag, space, r
 void client_say(struct session *s, const char *line);		/* a whole line of ours, without CRLF */
 
 /* ---- client_id.c ---- */
-void client_id_take(struct session *s, struct span pairs);	/* pairs: imap_command's id; decoded in place */
+bool client_id_take(struct session *s, struct span pairs);	/* pairs: imap_command's id; decoded in place. true: it is trusted */
 
 /* ---- proxied.c ---- */
 enum session_step proxied_start(struct session *s);

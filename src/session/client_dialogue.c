@@ -207,9 +207,10 @@ static void do_logout(struct session *s, const struct imap_command *cmd)
 
 static void do_id(struct session *s, const struct imap_command *cmd)
 {
-	client_id_take(s, cmd->id);
+	bool trusted = client_id_take(s, cmd->id);
+
 	client_say(s, "* ID (\"name\" \"Sluice\")");
-	answer(s, cmd, "OK ID completed.");
+	answer(s, cmd, trusted ? "OK Trusted ID completed." : "OK ID completed.");	/* as Dovecot says it, and we look for */
 }
 
 /* Only valid after login (RFC 5161), but clients send it before, and a BAD breaks them. */

@@ -133,8 +133,8 @@ static void apply(struct id_walk *w)
 
 	if (w->originating.family != AF_UNSPEC) {
 		s->via = s->peer;
-		s->peer = w->originating;
-		s->peer.port = w->originating_port;
+		w->originating.port = w->originating_port;
+		session_client_is(s, &w->originating);
 	}
 	if (w->connected.family != AF_UNSPEC) {
 		s->local = w->connected;
@@ -142,7 +142,7 @@ static void apply(struct id_walk *w)
 	}
 }
 
-void client_id_take(struct session *s, struct span pairs)
+bool client_id_take(struct session *s, struct span pairs)
 {
 	bool trusted = !s->id_taken && cidr_list_has(&s->env->trusted_networks, &s->peer);
 	struct id_walk w = { .session = s };
@@ -156,4 +156,5 @@ void client_id_take(struct session *s, struct span pairs)
 	}
 	s->id_taken = true;
 	apply(&w);
+	return trusted;
 }

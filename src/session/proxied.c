@@ -61,13 +61,16 @@ static void take_end(struct addr *a, const struct proxy_end *e)
 /* LOCAL is the proxy's own word, of a client it says nothing: the peer counts as who it is. */
 static void believe(struct session *s, const struct proxy_header *h)
 {
+	struct addr client;
+
 	if (h->local)
 		return;
 	s->proxied = proxied_new(&s->peer, h);
 	if (h->source.family == PROXY_NO_ADDRESS)
 		return;
-	take_end(&s->peer, &h->source);
+	take_end(&client, &h->source);
 	take_end(&s->local, &h->destination);
+	session_client_is(s, &client);
 }
 
 /* Takes n bytes that have been looked at. */

@@ -44,6 +44,11 @@ const char *session_doing(const struct session *s)
 	return steps[s->step].doing;
 }
 
+void session_client_is(struct session *s, const struct addr *client)
+{
+	s->peer = *client;
+}
+
 bool session_local_addr(struct session *s, struct addr *a)
 {
 	if (s->local.family == AF_UNSPEC)

@@ -25,7 +25,7 @@ says() { # user
 S: ^\* OK
 C: i ID ($WHO)
 S: ^\* ID
-S: ^i OK
+S: ^i OK (Trusted )?ID completed\.
 C: j ID ("x-originating-ip" "10.9.9.9" "x-session-id" "second")
 S: ^\* ID
 S: ^j OK

@@ -31,6 +31,8 @@ sluice=second
 session=$(grep -oE 'session=[^ ]+ user=anna' "$SCRATCH/first.log" | sort -u)
 is "all of them know it under one name" "$(grep -oE 'session=[^ ]+ user=anna' "$(sluice_log)" | sort -u)" "$session"
 
+unlike "they trust each other" "$(cat "$SCRATCH/first.log" "$SCRATCH/second.log")" event=backend-trust
+
 port=$(free_port)
 cat >"$SCRATCH/own.conf" <<END
 listener: { imap: { address = "127.0.0.1:$port"; tls = "none"; } }

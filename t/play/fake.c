@@ -349,7 +349,7 @@ struct span fake_unseen(const struct fake *f)
 {
 	size_t end = f->marks_seen < f->nmarks ? f->marks[f->marks_seen].at : f->out.n;
 
-	return span_mem(f->out.p + f->out_at, end - f->out_at);
+	return end > f->out_at ? span_mem(f->out.p + f->out_at, end - f->out_at) : span_of("");
 }
 
 bool fake_see_mark(struct fake *f, enum fake_mark m)
