@@ -16,6 +16,7 @@
 #include "daemon/worker.h"
 #include "net/tls.h"
 
+struct limits;
 struct log_ring;
 struct settings;
 
@@ -40,6 +41,7 @@ struct control {
 	struct sockets sockets;
 	struct tls_ticket_keys tickets;
 	struct last_known *last_known;
+	struct limits *limits;
 	char run[WORKER_RUN_MAX + 1];
 	unsigned long descriptors;	/* the limit */
 	int wake[2];			/* ours; where the workers' rings wake us */

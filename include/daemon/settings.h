@@ -18,6 +18,7 @@
 #include "net/tls.h"
 #include "route/backend.h"
 #include "route/directory.h"
+#include "route/limits.h"
 
 #define SETTINGS_WORKERS_MAX 256
 #define SETTINGS_LISTENERS_MAX 64
@@ -48,6 +49,8 @@ struct settings {
 	char *ready_file;		/* NULL: none */
 	double drain_timeout;		/* seconds */
 	struct cidr_list trusted_proxies, trusted_networks;
+	double auth_failure_delay;	/* seconds */
+	struct limits_conf limits;
 	enum log_sink log_to;
 	enum log_level log_level;
 

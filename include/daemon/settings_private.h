@@ -44,7 +44,7 @@ struct setting_spec {
 	size_t at;			/* the field's offset in the section's draft */
 	double low, high;		/* NUMBER, SECONDS: bounds; TEXT: bytes, high 0 for SETTINGS_TEXT_MAX */
 	double number;			/* default of BOOL, NUMBER, SECONDS, WORD, WORKERS */
-	const char *text;		/* default of TEXT */
+	const char *text;		/* default of TEXT; of NETWORKS, with spaces between them */
 	const char *const *words;	/* WORD: in the enum's order, NULL at the end */
 };
 
@@ -88,8 +88,8 @@ struct draft_top {
 	struct draft_section section;
 	int workers;
 	const char *user, *ready_file, *default_group;
-	double drain_timeout;
-	struct draft_networks trusted_proxies, trusted_networks;
+	double drain_timeout, auth_failure_delay;
+	struct draft_networks trusted_proxies, trusted_networks, limit_exempt;
 };
 
 struct draft_log {
@@ -102,6 +102,11 @@ struct draft_addresses {
 	const config_setting_t *at[SETTINGS_ADDRESSES_MAX];
 	struct endpoint endpoints[SETTINGS_ADDRESSES_MAX];
 	bool good[SETTINGS_ADDRESSES_MAX];	/* endpoints[i] is one */
+};
+
+struct draft_limits {
+	struct draft_section section;
+	unsigned not_logged_in, per_address, per_64, connections, per_user, per_user_address;
 };
 
 struct draft_listener {
@@ -151,6 +156,7 @@ struct draft {
 
 	struct draft_top top;
 	struct draft_log log;
+	struct draft_limits limits;
 	struct draft_list listeners;	/* of struct draft_listener */
 	struct draft_tls tls;
 	struct draft_list backends;	/* of struct draft_backend */

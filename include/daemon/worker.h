@@ -18,6 +18,7 @@
 
 struct ev_loop;
 struct last_known;
+struct limits;
 struct log_ring;
 struct settings;
 struct user_map;
@@ -51,6 +52,7 @@ struct worker_conf {
 	struct tls_ticket_keys tickets;
 	struct user_map *map;		/* likewise; NULL without directory = file */
 	struct last_known *last_known;	/* shared, outlives the workers; may be NULL */
+	struct limits *limits;		/* likewise, never NULL */
 	const struct worker_socket *sockets;	/* copied */
 	size_t nsockets;
 	int box;			/* the worker's end */

@@ -12,9 +12,14 @@
 
 #include "net/cidr.h"
 #include "net/conn.h"
+#include "net/timers.h"
 #include "route/backend.h"
+#include "session/reasons.h"
 #include "wire/user_name.h"
 
+struct limits;
+struct limits_conf;
+struct login;
 struct net_loop;
 struct route;
 struct session;
@@ -36,6 +41,15 @@ struct session_times {
 	double login;			/* 60: from the greeting to a login; each failed one starts it anew */
 	double backend;			/* 30: from the login to the backend's answer, look-up, retries and all */
 	double proxy;			/* 5: a PROXY header */
+	double penalty;			/* 2: before the client hears that its login has failed; 0: at once */
+};
+
+/* Who is refused at the door does not get a log line each: one a second and reason says how many they were. */
+struct session_refusals {
+	struct timer tick;		/* runs: lines have been written less than a second ago */
+	unsigned counts[SESSION_NREASONS];
+	struct addr last;		/* the last of them, and where */
+	const char *listener;
 };
 
 struct session_env {
@@ -47,6 +61,8 @@ struct session_env {
 	struct session_times times;
 	struct cidr_list trusted_proxies;	/* whose PROXY header is believed; the settings' */
 	struct cidr_list trusted_networks;	/* who may say in ID who the client is; the settings' */
+	struct limits *limits;		/* shared by all workers; NULL: no limits */
+	const struct limits_conf *limits_conf;
 	bool draining;			/* no logins any more */
 
 	/* Connects c to b; the conn tells as after conn_dial. */
@@ -59,6 +75,8 @@ struct session_env {
 	void (*session_gone)(struct session_env *env);
 
 	struct session *first;		/* all sessions, newest first; session.c keeps the list */
+	struct login *oldest, *newest;	/* of those that are not logged in; admission.c keeps this list */
+	struct session_refusals refusals;
 	size_t nsessions;		/* on that list */
 	size_t nrelaying;		/* of them, logged in */
 	uint64_t reasons[64];		/* ends by reason: SESSION_NREASONS fit (asserted) */

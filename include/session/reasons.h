@@ -6,6 +6,8 @@
 #ifndef SESSION_REASONS_H
 #define SESSION_REASONS_H
 
+#include <stdbool.h>
+
 enum session_reason {
 	SESSION_ALIVE,			/* not ended */
 
@@ -25,6 +27,12 @@ enum session_reason {
 	SESSION_PROXY_BAD,		/* its PROXY header is none */
 	SESSION_PROXY_SLOW,		/* or did not come in time */
 
+	/* too many: the first three are refused at the door, see session_is_refused */
+	SESSION_TOO_FAST,		/* too many new connections a second from its address */
+	SESSION_ADDRESS_FULL,		/* too many that are not logged in from its address */
+	SESSION_NETWORK_FULL,		/* ... from its IPv6 /64 */
+	SESSION_CROWDED_OUT,		/* the oldest not logged in, when there were too many in all */
+
 	/* the backend's, after login */
 	SESSION_BACKEND_GONE,		/* ended the session (after a LOGOUT this is how all is well) */
 	SESSION_BACKEND_RESET,		/* connection lost with an error */
@@ -43,6 +51,12 @@ struct session_reason_text {
 	const char *reply;	/* without CRLF; NULL: none. Said only before login, or where the tracker knows it is safe */
 };
 
+/* Never was a session: no session-end line, no polite end. */
+static inline bool session_is_refused(enum session_reason why)
+{
+	return why >= SESSION_TOO_FAST && why <= SESSION_NETWORK_FULL;
+}
+
 extern const struct session_reason_text session_reasons[SESSION_NREASONS];
 
 /* Why a login fails while the client stays connected and may try again. */
@@ -56,6 +70,8 @@ enum login_reason {
 	LOGIN_BAD_SASL,
 	LOGIN_ABORTED,			/* "*" */
 	LOGIN_MECHANISM,		/* no such mechanism */
+	LOGIN_USER_FULL,		/* the user has too many sessions */
+	LOGIN_USER_ADDRESS_FULL,	/* ... from this address */
 	LOGIN_CANNOT,			/* the backend has no way to take this login */
 	LOGIN_ACCOUNT_CLOSED,		/* record says closed */
 	LOGIN_DIRECTORY_DOWN,

@@ -33,6 +33,9 @@ void session_start(struct session *s);
 /* Ends it with a reason: its reply (if it has one), its log line, its counter. Twice is fine. Memory goes at the end of the turn. */
 void session_close(struct session *s, enum session_reason why);
 
+/* Before env goes: no session is left, and what is not yet said about refused ones is said. */
+void session_env_fini(struct session_env *env);
+
 /* Drains: sessions that are not logged in end now with BYE; env->draining is set, new logins are refused. */
 void session_drain_all(struct session_env *env);
 

@@ -2,9 +2,10 @@
  * session_private.h - a session from inside, for the files of this layer.
  *
  *	(PROXY) -> TLS <-> COMMAND -> ROUTE -> CONNECT -> LOGIN -> RELAY -> GONE
- *	                      ^---------'---------'---------'  (a login that fails: NO, and the client may try again)
+ *	                      ^-- PENALTY <--'--------'---------'  (a login that fails: NO after a while, and the client may try again)
  *
  * session.c	the table of steps, the loop that runs it, the one function that ends a session
+ * admission.c	who may come in, and log in; who must make room
  * client_dialogue.c	what the client says before login, and what it is told
  * client_id.c	what it says about itself, or about who is behind it
  * proxied.c	the PROXY header: the one that comes, and the one that goes to the backend
@@ -26,6 +27,7 @@
 #include "net/conn.h"
 #include "net/loop.h"
 #include "net/timers.h"
+#include "route/limits.h"
 #include "route/route.h"
 #include "session/env.h"
 #include "session/reasons.h"
@@ -48,7 +50,9 @@
 #define PROXY_TTL_MAX 7			/* Dovecot's: what a session starts with; each proxy takes one away */
 #define HALF_OPEN_SECONDS 60.0		/* one side has ended, the other neither ends nor moves */
 
-enum session_step { STEP_PROXY, STEP_TLS, STEP_COMMAND, STEP_ROUTE, STEP_CONNECT, STEP_LOGIN, STEP_RELAY, STEP_GONE, STEP_N };
+enum session_step {
+	STEP_PROXY, STEP_TLS, STEP_COMMAND, STEP_ROUTE, STEP_CONNECT, STEP_LOGIN, STEP_PENALTY, STEP_RELAY, STEP_GONE, STEP_N
+};
 
 /* One side of a session; both are the same. */
 struct half {
@@ -92,6 +96,7 @@ struct session {
 	bool id_taken;		/* the first ID has been; later ones tell nothing */
 	uint8_t step;		/* enum session_step */
 	uint8_t why;		/* enum session_reason */
+	uint8_t counted;	/* enum limits_login: as what it is counted from login on */
 	bool secure;		/* the client's side has TLS */
 };
 
@@ -128,6 +133,11 @@ enum backend_state {
 struct login {
 	struct session *session;
 
+	/* admission */
+	struct login *older, *newer;
+	struct limits_ticket ticket;
+	bool admitted;			/* on the list of those that are not logged in */
+
 	/* client */
 	struct input in;
 	struct imap_frame frame;
@@ -138,6 +148,8 @@ struct login {
 	unsigned bad_commands, failed_logins;
 	size_t tag_len;
 	char tag[IMAP_TAG_MAX];
+	char *failure;			/* what it will be told when its penalty is over */
+	size_t failure_len;
 
 	/* credentials of the attempt under way; spans into secret */
 	char *secret;
@@ -171,7 +183,18 @@ void login_free(struct login **l);	/* wipes */
 void login_keep(struct login *l, const struct sasl_identity *who);
 void login_forget(struct login *l);	/* wipes the credentials and their copies in pieces; the client's input stays */
 
+void login_keep_failure(struct login *l, struct span reply);
+void login_forget_failure(struct login *l);
+
+/* ---- admission.c ---- */
+bool admission_ask(struct session *s);			/* false: it is closed */
+void admission_leave(struct session *s);		/* it is logged in, or ends; twice is fine */
+enum login_reason admission_log_in(struct session *s);	/* LOGIN_OK: it is counted until admission_log_out */
+void admission_log_out(struct session *s);		/* not counted: fine */
+void admission_refused(struct session *s);		/* counts it for the next line about refusals */
+
 /* ---- session.c ---- */
+void session_admit(struct session *s);	/* who the client is, is known: lets it in, or closes */
 void session_go(struct session *s, enum session_step step);
 void session_settle(struct session *s);	/* ends every event: goes on with what waits, sets what is wanted of the conns */
 const char *session_doing(const struct session *s);
@@ -212,6 +235,7 @@ enum session_step relay_start(struct session *s);
 void relay_event(struct half *h, unsigned events);
 
 /* ---- session_log.c ---- */
+void session_log_refused(const struct session_env *env, enum session_reason why);
 void session_log_end(struct session *s, const char *detail);
 void session_log_login_failed(struct session *s, enum login_reason why, const char *detail);
 void session_log_backend_id(struct session *s);

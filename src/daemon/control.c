@@ -20,6 +20,7 @@
 #include "daemon/settings.h"
 #include "daemon/version.h"
 #include "route/last_known.h"
+#include "route/limits.h"
 
 #define DESCRIPTORS_SPARE 64	/* in each table, for what is not a session: log, loop, mailbox, Redis, resolver */
 
@@ -72,6 +73,7 @@ static bool make_shared(struct control *c, char *err, size_t errlen)
 		snprintf(err, errlen, "cannot make random keys for TLS session tickets");
 		return false;
 	}
+	c->limits = limits_new();
 	if (s->directory == DIRECTORY_REDIS && s->on_outage == OUTAGE_LAST_KNOWN)
 		c->last_known = last_known_new();
 	return true;
@@ -99,7 +101,8 @@ static struct worker *new_worker(struct control *c, unsigned number)
 	const struct socket_list *sockets = &c->sockets.lists[number];
 	struct worker_conf conf = {
 		.number = number, .run = c->run, .settings = c->settings, .certs = c->files.certs, .tickets = c->tickets,
-		.map = c->files.map, .last_known = c->last_known, .sockets = sockets->items, .nsockets = sockets->n,
+		.map = c->files.map, .last_known = c->last_known, .limits = c->limits,
+		.sockets = sockets->items, .nsockets = sockets->n,
 		.box = c->seats[number].box[1], .ring = c->seats[number].ring, .wake = c->wake[1],
 	};
 	struct worker *w = worker_new(&conf);
@@ -246,6 +249,7 @@ static void end(struct control *c)
 	sockets_fini(&c->sockets);
 	files_fini(&c->files);
 	last_known_free(&c->last_known);
+	limits_free(&c->limits);
 	mem_wipe(&c->tickets, sizeof(c->tickets));
 	if (c->state != CONTROL_STARTING)
 		log_say(LOG_LEVEL_INFO, "stopped", "all sessions have ended");

@@ -56,6 +56,21 @@ static struct cidr_list copy_networks(const struct draft_networks *from)
 	return to;
 }
 
+static void build_limits(struct settings *s, const struct draft *d)
+{
+	const struct draft_limits *from = &d->limits;
+
+	s->limits = (struct limits_conf){
+		.not_logged_in = from->not_logged_in,
+		.not_logged_in_per_address = from->per_address,
+		.not_logged_in_per_64 = from->per_64,
+		.connections_per_second = from->connections,
+		.sessions_per_user = from->per_user,
+		.sessions_per_user_address = from->per_user_address,
+		.exempt = copy_networks(&d->top.limit_exempt),
+	};
+}
+
 static void build_top(struct settings *s, const struct draft *d)
 {
 	s->path = mem_strdup(d->path);
@@ -65,6 +80,7 @@ static void build_top(struct settings *s, const struct draft *d)
 	s->drain_timeout = d->top.drain_timeout;
 	s->trusted_proxies = copy_networks(&d->top.trusted_proxies);
 	s->trusted_networks = copy_networks(&d->top.trusted_networks);
+	s->auth_failure_delay = d->top.auth_failure_delay;
 	s->log_to = (enum log_sink)d->log.to;
 	s->log_level = (enum log_level)d->log.level;
 }
@@ -163,6 +179,7 @@ static struct settings *build(struct draft *d)
 
 	atomic_init(&s->refs, 1);
 	build_top(s, d);
+	build_limits(s, d);
 	build_listeners(s, d);
 	build_tls(s, d);
 	build_cluster(s, d);
@@ -254,6 +271,7 @@ static void settings_free(struct settings *s)
 	mem_free(&s->path);
 	mem_free(&s->user);
 	mem_free(&s->ready_file);
+	mem_free(&s->limits.exempt.items);
 	mem_free(&s->certificate);
 	mem_free(&s->key);
 	mem_free(&s->tls_policy.ciphers);

@@ -3,6 +3,7 @@
  */
 #include "daemon/settings_private.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -201,18 +202,33 @@ static void read_network(struct draft *d, const struct setting_spec *spec, const
 		draft_fault_at(d, m, "%s", err);
 }
 
+/* An empty list takes the place of a default: nobody. Where that is the default it says nothing. */
 static void read_networks(struct draft *d, const struct setting_spec *spec, const config_setting_t *m, void *field)
 {
 	bool one = config_setting_is_scalar(m);
-	int n = one ? 1 : config_setting_length(m);
+	int n = one ? 1 : config_setting_length(m), least = spec->text ? 0 : 1;
+	struct draft_networks *list = field;
 
+	list->n = 0;
 	if (config_setting_is_group(m))
 		draft_fault_at(d, m, "not a network; write \"10.0.0.0/8\", or several in brackets: [ \"10.0.0.0/8\", \"2001:db8::/32\" ]");
-	else if (n < 1 || n > SETTINGS_NETWORKS_MAX)
-		draft_fault_at(d, m, "%d networks; 1 to %d would be right", n, SETTINGS_NETWORKS_MAX);
+	else if (n < least || n > SETTINGS_NETWORKS_MAX)
+		draft_fault_at(d, m, "%d networks; %d to %d would be right", n, least, SETTINGS_NETWORKS_MAX);
 	else
 		for (int i = 0; i < n; i++)
-			read_network(d, spec, one ? m : config_setting_get_elem(m, (unsigned)i), field);
+			read_network(d, spec, one ? m : config_setting_get_elem(m, (unsigned)i), list);
+}
+
+static void default_networks(const struct setting_spec *spec, struct draft_networks *list)
+{
+	char text[256], err[512], *rest = text, *word;
+	bool right = true;
+
+	snprintf(text, sizeof(text), "%s", spec->text ? spec->text : "");
+	while ((word = strsep(&rest, " ")))
+		if (*word)
+			right &= cidr_parse(&list->items[list->n++], word, err, sizeof(err));
+	assert(right);
 }
 
 static void read_setting(struct draft *d, const struct setting_spec *spec, const config_setting_t *m, void *field)
@@ -253,8 +269,10 @@ static void set_default(const struct setting_spec *spec, void *field)
 		*(int *)field = (int)spec->number;
 		break;
 	case SETTING_ADDRESSES:
-	case SETTING_NETWORKS:
 		break;		/* none, and so it comes */
+	case SETTING_NETWORKS:
+		default_networks(spec, field);
+		break;
 	}
 }
 

@@ -13,6 +13,7 @@
 #define DAY 86400.0
 #define PREFIX_MAX 64		/* of keys in Redis */
 #define DOMAIN_MAX 253
+#define LIMIT_MAX 10000000.0
 
 static const char *const sink_words[] = { [LOG_TO_STDERR] = "stderr", [LOG_TO_SYSLOG] = "syslog", NULL };
 static const char *const level_words[] = {
@@ -45,11 +46,22 @@ static const struct setting_spec top_settings[] = {
 	{ "drain-timeout", SETTING_SECONDS, AT(top, drain_timeout), .low = 0, .high = DAY, .number = 30 },
 	{ "trusted-proxies", SETTING_NETWORKS, AT(top, trusted_proxies) },
 	{ "trusted-networks", SETTING_NETWORKS, AT(top, trusted_networks) },
+	{ "auth-failure-delay", SETTING_SECONDS, AT(top, auth_failure_delay), .low = 0, .high = 30, .number = 2 },
+	{ "limit-exempt", SETTING_NETWORKS, AT(top, limit_exempt), .text = "127.0.0.0/8 ::1 unix" },
 };
 
 static const struct setting_spec log_settings[] = {
 	{ "to", SETTING_WORD, AT(log, to), .words = sink_words, .number = LOG_TO_STDERR },
 	{ "level", SETTING_WORD, AT(log, level), .words = level_words, .number = LOG_LEVEL_INFO },
+};
+
+static const struct setting_spec limits_settings[] = {
+	{ "not-logged-in", SETTING_NUMBER, AT(limits, not_logged_in), .high = LIMIT_MAX, .number = 10000 },
+	{ "not-logged-in-per-address", SETTING_NUMBER, AT(limits, per_address), .high = LIMIT_MAX, .number = 500 },
+	{ "not-logged-in-per-64", SETTING_NUMBER, AT(limits, per_64), .high = LIMIT_MAX, .number = 500 },
+	{ "connections-per-second", SETTING_NUMBER, AT(limits, connections), .high = LIMIT_MAX, .number = 200 },
+	{ "sessions-per-user", SETTING_NUMBER, AT(limits, per_user), .high = LIMIT_MAX, .number = 0 },
+	{ "sessions-per-user-address", SETTING_NUMBER, AT(limits, per_user_address), .high = LIMIT_MAX, .number = 0 },
 };
 
 static const struct setting_spec listener_settings[] = {
@@ -106,6 +118,7 @@ static const struct setting_spec directory_settings[] = {
 const struct section_spec settings_sections[] = {
 	SECTION("", top, top, 0),
 	SECTION("log", log, log, 0),
+	SECTION("limits", limits, limits, 0),
 	SECTION("listener", listener, listeners, SETTINGS_LISTENERS_MAX),
 	SECTION("tls", tls, tls, 0),
 	SECTION("backend", backend, backends, CLUSTER_BACKENDS_MAX),

@@ -83,9 +83,12 @@ static void build_env(struct worker *w)
 		.route = route_new(&w->loop, s->cluster, build_directory(w), s->on_outage),
 		.id_prefix = w->id_prefix,
 		.local_case = USER_NAME_LOWER,
-		.times = { SECONDS_FOR_TLS, SECONDS_FOR_LOGIN, SECONDS_FOR_BACKEND, SECONDS_FOR_PROXY },
+		.times = { SECONDS_FOR_TLS, SECONDS_FOR_LOGIN, SECONDS_FOR_BACKEND, SECONDS_FOR_PROXY,
+			   s->auth_failure_delay },
 		.trusted_proxies = s->trusted_proxies,
 		.trusted_networks = s->trusted_networks,
+		.limits = w->conf.limits,
+		.limits_conf = &s->limits,
 		.connect = connect_backend,
 		.backend_tls = backend_tls,
 		.session_gone = worker_leave_if_empty,
@@ -140,6 +143,7 @@ void worker_demolish(struct worker *w)
 	worker_stop_listening(w);
 	session_close_all(&w->env, SESSION_STOPPED);
 	net_loop_turn_end(&w->loop);
+	session_env_fini(&w->env);
 	ev_io_stop(w->ev, &w->mail);
 	timers_stop(&w->loop.timers, &w->drained);
 	timers_stop(&w->loop.timers, &w->leave);

@@ -398,25 +398,35 @@ static void status_and_rest(struct out *o, const struct imap_reply *r)
 	out_words(o, r->rest);
 }
 
+/* In its own words, which are the client's alone: they may hold the password. */
+static enum session_step fail_in_its_words(struct session *s, const struct imap_reply *r, enum login_reason why, const char *detail)
+{
+	char text[BACKEND_LINE_MAX];
+	enum session_step next;
+	struct out o;
+
+	out_init(&o, text, sizeof(text));
+	status_and_rest(&o, r);
+	next = session_login_failed(s, why, out_written(&o), detail);
+	mem_wipe(text, o.len);
+	return next;
+}
+
 /* Which NO is told to the client in the backend's own words, and which is not: a text that differs between a wrong user and a wrong
  * password would tell an attacker which users there are. */
 static enum session_step on_refusal(struct session *s, const struct imap_reply *r)
 {
 	struct login *l = s->login;
-	char text[BACKEND_LINE_MAX];
-	struct out o;
 
-	out_init(&o, text, sizeof(text));
-	status_and_rest(&o, r);
 	if (r->status == IMAP_STATUS_BAD || r->code.n == 0 || span_is_nocase(r->code, "AUTHENTICATIONFAILED"))
 		return fail(s, LOGIN_BAD_PASSWORD, NULL);
 	if (span_is_nocase(r->code, "SERVERBUG") || span_is_nocase(r->code, "PRIVACYREQUIRED"))	/* our TLS there, not the client's */
 		return fail(s, LOGIN_BACKEND_SERVERBUG, NULL);
-	if (!span_is_nocase(r->code, "UNAVAILABLE"))	/* its words are the client's alone: they may hold the password */
-		return session_login_failed(s, LOGIN_REFUSED, out_written(&o), imap_code_name(r->code));
+	if (!span_is_nocase(r->code, "UNAVAILABLE"))
+		return fail_in_its_words(s, r, LOGIN_REFUSED, imap_code_name(r->code));
 	if (l->unavailable++ < UNAVAILABLE_TRIES)
 		return again_later(s);
-	return session_login_failed(s, LOGIN_BACKEND_UNAVAILABLE, out_written(&o), NULL);
+	return fail_in_its_words(s, r, LOGIN_BACKEND_UNAVAILABLE, NULL);
 }
 
 /* The client's tag, the backend's text, the capabilities of after login: as the OK's code, or in a line of their own where the backend's
@@ -426,8 +436,11 @@ static enum session_step let_in(struct session *s)
 	struct login *l = s->login;
 	char text[BACKEND_LINE_MAX];
 	bool has_code = l->ok_text[0] == '[';
+	enum login_reason may = admission_log_in(s);
 	struct out o;
 
+	if (may != LOGIN_OK)
+		return fail(s, may, NULL);
 	out_init(&o, text, sizeof(text));
 	if (l->caps_after) {
 		out_str(&o, has_code ? "* CAPABILITY " : "OK [CAPABILITY ");

@@ -17,6 +17,7 @@
 
 /* ---- saying ---- */
 
+/* Wiped, for a backend's words that are passed on may hold the password. */
 static void say(struct session *s, struct span tag, struct span text)
 {
 	char line[BACKEND_LINE_MAX + IMAP_TAG_MAX + 8];
@@ -31,6 +32,7 @@ static void say(struct session *s, struct span tag, struct span text)
 	out_str(&o, "\r\n");
 	if (out_ok(&o))
 		half_write(&s->client, line, o.len);	/* a broken conn shows itself when read */
+	mem_wipe(line, o.len);
 }
 
 void client_say(struct session *s, const char *line)

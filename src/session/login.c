@@ -64,6 +64,7 @@ void login_free(struct login **lp)
 	if (!l)
 		return;
 	login_forget(l);
+	login_forget_failure(l);
 	input_free(&l->in);
 	input_free(&l->back);
 	mem_free(&l->caps_after);
@@ -100,4 +101,18 @@ void login_forget(struct login *l)
 	l->secret_len = l->pieces_len = 0;
 	l->npieces = l->piece = 0;
 	memset(&l->who, 0, sizeof(l->who));
+}
+
+void login_keep_failure(struct login *l, struct span reply)
+{
+	login_forget_failure(l);
+	l->failure = mem_span_dup(reply);
+	l->failure_len = reply.n;
+}
+
+/* A backend's own words may hold the password. */
+void login_forget_failure(struct login *l)
+{
+	mem_wipe_free(&l->failure, l->failure_len);
+	l->failure_len = 0;
 }

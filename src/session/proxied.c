@@ -94,7 +94,7 @@ static void take_header(struct session *s, const struct proxy_header *h, size_t 
 		return;
 	believe(s, h);
 	input_consume(in, size);
-	session_go(s, s->listener->tls == TLS_IMPLICIT ? STEP_TLS : STEP_COMMAND);
+	session_admit(s);
 }
 
 static void look_at(struct session *s, size_t peeked)

@@ -1,5 +1,7 @@
 #include "session/reasons.h"
 
+#define TOO_MANY "* BYE [LIMIT] Too many connections."
+
 const struct session_reason_text session_reasons[SESSION_NREASONS] = {
 	[SESSION_ALIVE]			= { "alive", "still there", 0 },
 	[SESSION_CLIENT_GONE]		= { "client-gone", "client closed the connection", 0 },
@@ -19,6 +21,11 @@ const struct session_reason_text session_reasons[SESSION_NREASONS] = {
 	[SESSION_PROXY_STRANGER]	= { "proxy-stranger", "not in trusted-proxies, and this listener is for those only", 0 },
 	[SESSION_PROXY_BAD]		= { "proxy-bad", "no valid PROXY header", 0 },
 	[SESSION_PROXY_SLOW]		= { "proxy-slow", "PROXY header did not come in time", 0 },
+	[SESSION_TOO_FAST]		= { "too-fast", "too many new connections from its address", TOO_MANY },
+	[SESSION_ADDRESS_FULL]		= { "address-full", "too many sessions not logged in from its address", TOO_MANY },
+	[SESSION_NETWORK_FULL]		= { "network-full", "too many sessions not logged in from its /64", TOO_MANY },
+	[SESSION_CROWDED_OUT]		= { "crowded-out", "oldest of too many sessions not logged in",
+					    "* BYE [UNAVAILABLE] Too busy, please try again later." },
 	[SESSION_BACKEND_GONE]		= { "backend-gone", "backend ended the session", 0 },
 	[SESSION_BACKEND_RESET]		= { "backend-reset", "connection to the backend was lost", 0 },
 	[SESSION_HALF_OPEN]		= { "half-open", "one side ended and the other did not follow", 0 },
@@ -48,6 +55,10 @@ const struct login_reason_text login_reasons[LOGIN_NREASONS] = {
 	[LOGIN_ABORTED]			= { "aborted", "client aborted the login", "BAD Authentication aborted." },
 	[LOGIN_MECHANISM]		= { "mechanism", "mechanism not supported",
 					    "NO [CANNOT] Authentication mechanism not supported." },
+	[LOGIN_USER_FULL]		= { "user-full", "user has too many sessions",
+					    "NO [LIMIT] Too many sessions of this user." },
+	[LOGIN_USER_ADDRESS_FULL]	= { "user-address-full", "user has too many sessions from this address",
+					    "NO [LIMIT] Too many sessions of this user from your address." },
 	[LOGIN_CANNOT]			= { "cannot", "backend has no way to take this login",
 					    "NO [CANNOT] This login cannot be passed on." },
 	[LOGIN_ACCOUNT_CLOSED]		= { "account-closed", "account is closed",

@@ -16,10 +16,11 @@ static enum session_step start_tls(struct session *s);
 static enum session_step start_command(struct session *s);
 static enum session_step start_route(struct session *s);
 static enum session_step start_connect(struct session *s);
+static enum session_step start_penalty(struct session *s);
 static enum session_step stay_gone(struct session *s);
 
 /* One absolute deadline a phase; ROUTE's goes on through CONNECT and LOGIN. */
-enum phase { PHASE_NONE, PHASE_PROXY, PHASE_TLS, PHASE_LOGIN, PHASE_BACKEND, PHASE_GOES_ON };
+enum phase { PHASE_NONE, PHASE_PROXY, PHASE_TLS, PHASE_LOGIN, PHASE_BACKEND, PHASE_GOES_ON, PHASE_PENALTY };
 
 /* enter does what the step begins with and returns the step to be in: its own to wait for events, another to go there at once. */
 static const struct {
@@ -33,6 +34,7 @@ static const struct {
 	[STEP_ROUTE]	= { "finding the backend", PHASE_BACKEND, start_route },
 	[STEP_CONNECT]	= { "connecting to the backend", PHASE_GOES_ON, start_connect },
 	[STEP_LOGIN]	= { "logging in to the backend", PHASE_GOES_ON, backend_dialogue_start },
+	[STEP_PENALTY]	= { "waiting to say that the login failed", PHASE_PENALTY, start_penalty },
 	[STEP_RELAY]	= { "relaying", PHASE_NONE, relay_start },
 	[STEP_GONE]	= { "gone", PHASE_NONE, stay_gone },
 };
@@ -77,6 +79,9 @@ static void start_phase(struct session *s, enum phase phase)
 		break;
 	case PHASE_BACKEND:
 		timers_start(&s->env->loop->timers, &s->deadline, times->backend, on_deadline);
+		break;
+	case PHASE_PENALTY:
+		timers_start(&s->env->loop->timers, &s->deadline, times->penalty, on_deadline);
 		break;
 	case PHASE_NONE:
 		timers_stop(&s->env->loop->timers, &s->deadline);
@@ -230,6 +235,12 @@ static enum session_step start_connect(struct session *s)
 	return STEP_CONNECT;
 }
 
+static enum session_step start_penalty(struct session *s)
+{
+	(void)s;
+	return STEP_PENALTY;
+}
+
 /* ---- events ---- */
 
 void session_client_event(struct conn *c, unsigned events)
@@ -255,6 +266,8 @@ void session_client_event(struct conn *c, unsigned events)
 	session_settle(s);
 }
 
+static enum session_step say_failed(struct session *s, struct span reply);
+
 static void on_deadline(struct timer *t)
 {
 	struct session *s = CONTAINER_OF(t, struct session, deadline);
@@ -266,6 +279,8 @@ static void on_deadline(struct timer *t)
 		session_close(s, SESSION_CLIENT_SLOW_TLS);
 	else if (s->step == STEP_COMMAND)
 		session_close(s, SESSION_CLIENT_SLOW_LOGIN);
+	else if (s->step == STEP_PENALTY)
+		session_go(s, say_failed(s, span_mem(s->login->failure, s->login->failure_len)));
 	else if (s->step == STEP_ROUTE)
 		session_go(s, session_login_failed(s, LOGIN_DIRECTORY_DOWN, none, s->login->query.hold_until > 0 ?
 						   "the user was on hold for too long" : "no answer in time"));
@@ -279,11 +294,29 @@ static void on_deadline(struct timer *t)
 /* Outages are not the client's failures; they cost it none of its tries. */
 static bool client_is_to_blame(enum login_reason why)
 {
-	return why <= LOGIN_MECHANISM;
+	return why <= LOGIN_USER_ADDRESS_FULL;
+}
+
+/* Whoever guesses shall wait for each answer. Who gives up by itself has not guessed. */
+static bool is_penalised(const struct session *s, enum login_reason why)
+{
+	return client_is_to_blame(why) && why != LOGIN_ABORTED && s->env->times.penalty > 0;
+}
+
+static enum session_step say_failed(struct session *s, struct span reply)
+{
+	struct login *l = s->login;
+
+	client_login_answer(s, reply);
+	login_forget_failure(l);
+	if (l->failed_logins >= FAILED_LOGINS_MAX)
+		session_close(s, SESSION_CLIENT_LOGINS);
+	return s->step == STEP_GONE ? STEP_GONE : STEP_COMMAND;
 }
 
 enum session_step session_login_failed(struct session *s, enum login_reason why, struct span backend_says, const char *detail)
 {
+	struct span reply = backend_says.n > 0 ? backend_says : span_of(login_reasons[why].reply);
 	struct login *l = s->login;
 
 	session_log_login_failed(s, why, detail);
@@ -291,10 +324,11 @@ enum session_step session_login_failed(struct session *s, enum login_reason why,
 	backend_dialogue_stop(s);
 	login_forget(l);
 	s->to = NULL;
-	client_login_answer(s, backend_says.n > 0 ? backend_says : span_of(login_reasons[why].reply));
-	if (client_is_to_blame(why) && ++l->failed_logins >= FAILED_LOGINS_MAX)
-		session_close(s, SESSION_CLIENT_LOGINS);
-	return s->step == STEP_GONE ? STEP_GONE : STEP_COMMAND;
+	l->failed_logins += client_is_to_blame(why);
+	if (!is_penalised(s, why))
+		return say_failed(s, reply);
+	login_keep_failure(l, reply);
+	return STEP_PENALTY;
 }
 
 /* ---- bytes ---- */
@@ -388,9 +422,19 @@ struct conn *session_client_conn(struct session *s)
 	return &s->client.conn;
 }
 
+void session_admit(struct session *s)
+{
+	s->step = s->listener->tls == TLS_IMPLICIT ? STEP_TLS : STEP_COMMAND;
+	if (admission_ask(s))
+		session_go(s, s->step);
+}
+
 void session_start(struct session *s)
 {
-	session_go(s, s->listener->proxy_protocol ? STEP_PROXY : s->listener->tls == TLS_IMPLICIT ? STEP_TLS : STEP_COMMAND);
+	if (s->listener->proxy_protocol)
+		session_go(s, STEP_PROXY);
+	else
+		session_admit(s);
 	session_settle(s);
 }
 
@@ -436,7 +480,7 @@ static bool client_can_hear(const struct session *s, enum session_step was)
 {
 	if (s->why == SESSION_CLIENT_GONE)
 		return s->client.ended;
-	return was > STEP_TLS && s->why != SESSION_NO_DESCRIPTOR;
+	return was > STEP_TLS && s->why != SESSION_NO_DESCRIPTOR && !session_is_refused(s->why);
 }
 
 static void close_conns(struct session *s, enum session_step was)
@@ -462,7 +506,10 @@ void session_close(struct session *s, enum session_reason why)
 		return;
 	s->why = why;
 	s->env->reasons[why]++;
-	session_log_end(s, s->env->loop->failure);
+	if (session_is_refused(why))
+		admission_refused(s);
+	else
+		session_log_end(s, s->env->loop->failure);
 	if (bye && was < STEP_RELAY && was > STEP_TLS)
 		client_say(s, bye);
 	s->step = STEP_GONE;
@@ -472,7 +519,9 @@ void session_close(struct session *s, enum session_reason why)
 		s->to->sessions--;
 	} else {
 		route_cancel(&s->login->query);
+		admission_leave(s);
 	}
+	admission_log_out(s);
 	close_conns(s, was);
 	leave_list(s);
 	reap_later(&s->env->loop->reap, &s->reap, free_session);

@@ -102,6 +102,20 @@ void session_log_end(struct session *s, const char *detail)
 	log_end(&l);
 }
 
+void session_log_refused(const struct session_env *env, enum session_reason why)
+{
+	const struct session_refusals *r = &env->refusals;
+	char addr[ADDR_TEXT_MAX];
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_WARN, "connections-refused");
+	log_num(&l, "count", r->counts[why]);
+	log_str(&l, "last", addr_ip_text(&r->last, addr));
+	log_str(&l, "listener", r->listener);
+	log_str(&l, "why", session_reasons[why].log);
+	log_end(&l);
+}
+
 void session_log_login_failed(struct session *s, enum login_reason why, const char *detail)
 {
 	struct log_line l;

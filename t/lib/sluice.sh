@@ -8,7 +8,7 @@
 #	sluice_stop			SIGTERM; its exit status is a test result
 #
 # A script that starts several names them: sluice=second sluice_start. Before the settings go: the ready file, workers (WORKERS, 2), user when
-# root, drain-timeout (DRAIN, 2), log level (LEVEL, debug).
+# root, drain-timeout (DRAIN, 2), auth-failure-delay (PENALTY, 0), log level (LEVEL, debug).
 
 SLUICED=${SLUICED:-$abs_top_builddir/sluiced}
 sluice=sluice
@@ -32,6 +32,7 @@ sluice_settings()
 	echo "workers = ${WORKERS:-2};"
 	[ "$(id -u)" -ne 0 ] || echo "user = \"$SERVER_USER\";"
 	echo "drain-timeout = ${DRAIN:-2};"
+	echo "auth-failure-delay = ${PENALTY:-0};"
 	echo "log: { to = \"stderr\"; level = \"${LEVEL:-debug}\"; }"
 	cat
 }

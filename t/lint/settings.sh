@@ -28,7 +28,7 @@ names_in_sample()
 	awk '/^[a-z]+: \{/ { s = $1; sub(/:/, "", s); named = "" }
 	     /^\t[A-Za-z0-9_-]+: \{/ { named = "NAME." }
 	     /^\};/ { s = "" }
-	     /^\t*#?[a-z-]+ = / { t = $1; gsub(/#/, "", t); print (s == "" ? "" : s "." named) t }' "$sample"
+	     /^\t*#?[a-z0-9-]+ = / { t = $1; gsub(/#/, "", t); print (s == "" ? "" : s "." named) t }' "$sample"
 }
 
 known=$("$build/t/lint/list_settings") || known=

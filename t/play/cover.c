@@ -12,7 +12,8 @@
 #define CELL_MAX 128
 #define CELL_SHOWN 8	/* "01 02 03"; then how many more */
 
-/* As the log's while="..." has them; a session that ends without one was relaying, a login that fails without one was at its start. */
+/* As the log's while="..." has them; a session that ends without one was relaying, a login that fails without one was at its start, and so was
+ * who is refused at the door. */
 static const struct {
 	const char *name, *doing;
 } steps[] = {
@@ -22,6 +23,7 @@ static const struct {
 	{ "ROUTE",	"finding the backend" },
 	{ "CONNECT",	"connecting to the backend" },
 	{ "LOGIN",	"logging in to the backend" },
+	{ "PENALTY",	"waiting to say that the login failed" },
 	{ "RELAY",	"relaying" },
 };
 
@@ -59,11 +61,11 @@ static void add(char *cell)
 		snprintf(cell + n, CELL_MAX - n, "%s%s", n ? " " : "", cover.play);
 }
 
-static void add_session(struct span words, struct span why)
+static void add_session(struct span words, struct span why, const char *otherwise)
 {
 	for (unsigned i = 0; i < SESSION_NREASONS; i++)
 		if (span_is(why, session_reasons[i].log))
-			add(cover.sessions[i][find_step(words, "relaying")]);
+			add(cover.sessions[i][find_step(words, otherwise)]);
 }
 
 static void add_login(struct span words, struct span reason)
@@ -77,13 +79,14 @@ void cover_log_line(const char *line)
 {
 	struct span words = span_of(line), rest = words, word, v;
 	bool session = words_have(words, span_of("event=session-end"));
+	bool refused = words_have(words, span_of("event=connections-refused"));
 	bool login = words_have(words, span_of("event=login-failed"));
 
 	if (!cover.play[0])
 		return;
 	while (words_next(&rest, &word)) {
-		if (session && words_value(word, "why", &v))
-			add_session(words, v);
+		if ((session || refused) && words_value(word, "why", &v))
+			add_session(words, v, refused ? "waiting for a login" : "relaying");
 		if (login && words_value(word, "reason", &v))
 			add_login(words, v);
 	}

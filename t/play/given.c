@@ -185,6 +185,45 @@ void given_trusted_networks(struct scene *sc, struct span args)
 	add_networks(sc, &sc->stage->env.trusted_networks, args);
 }
 
+void given_limits(struct scene *sc, struct span args)
+{
+	struct limits_conf *c = &sc->stage->limits;
+	const struct {
+		const char *name;
+		unsigned *at;
+	} all[] = {
+		{ "not-logged-in", &c->not_logged_in },
+		{ "not-logged-in-per-address", &c->not_logged_in_per_address },
+		{ "not-logged-in-per-64", &c->not_logged_in_per_64 },
+		{ "connections-per-second", &c->connections_per_second },
+		{ "sessions-per-user", &c->sessions_per_user },
+		{ "sessions-per-user-address", &c->sessions_per_user_address },
+	};
+	struct span word, v;
+
+	while (words_next(&args, &word)) {
+		size_t i = 0;
+
+		while (i < ARRAY_LEN(all) && !words_value(word, all[i].name, &v))
+			i++;
+		if (i < ARRAY_LEN(all))
+			*all[i].at = (unsigned)strtoul(v.p, NULL, 10);
+		else
+			scene_bad_word(sc, word);
+	}
+}
+
+void given_auth_failure_delay(struct scene *sc, struct span args)
+{
+	sc->stage->env.times.penalty = strtod(args.p, NULL);
+}
+
+void given_clients_from(struct scene *sc, struct span args)
+{
+	if (!addr_parse_ip(&sc->stage->from, args))
+		scene_bad_word(sc, args);
+}
+
 void given_no_tls_context(struct scene *sc, struct span args)
 {
 	(void)args;

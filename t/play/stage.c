@@ -197,11 +197,14 @@ struct stage *stage_new(size_t room_a_turn)
 		.local_case = USER_NAME_LOWER,
 		.trusted_proxies = { .items = st->trusted_proxies },
 		.trusted_networks = { .items = st->trusted_networks },
-		.times = { 10, 60, 30, 5 },
+		.times = { 10, 60, 30, 5, 0 },
+		.limits = limits_new(),
+		.limits_conf = &st->limits,
 		.connect = env_connect,
 		.backend_tls = env_backend_tls,
 		.session_gone = env_session_gone,
 	};
+	addr_parse_ip(&st->from, span_of("192.0.2.7"));
 	log_set_level(LOG_LEVEL_DEBUG);
 	log_set_tap(tap, st);
 	return st;
@@ -226,7 +229,9 @@ void stage_free(struct stage **at)
 
 	session_close_all(&st->env, SESSION_STOPPED);
 	net_loop_turn_end(&st->loop);
+	session_env_fini(&st->env);
 	log_set_tap(NULL, NULL);
+	limits_free(&st->env.limits);
 	route_free(&st->env.route);
 	net_loop_fini(&st->loop);
 	cluster_free(&st->cluster);
@@ -258,10 +263,10 @@ static bool complete_cluster(struct stage *st)
 
 bool stage_open_client(struct stage *st, const char *sni)
 {
-	struct addr peer = { 0 };
+	struct addr peer = st->from;
 	struct session *s;
 
-	if (!complete_cluster(st) || !addr_parse_ip(&peer, span_of("192.0.2.7")))
+	if (!complete_cluster(st))
 		return false;
 	peer.port = 40001;
 	st->client = add_fake(st, "client");
@@ -345,6 +350,8 @@ void stage_check_empty(struct stage *st)
 		stage_fail(st, "a timer still runs");
 	if (st->query)
 		stage_fail(st, "the directory is still asked");
+	if (limits_not_logged_in(st->env.limits) || (!st->limits.connections_per_second && limits_entries(st->env.limits)))
+		stage_fail(st, "the limits still count somebody");
 	for (size_t i = 0; i < st->cluster->nbackends; i++)
 		if (atomic_load(&st->cluster->backends[i]->sessions))
 			stage_fail(st, "backend %s still counts a session", st->cluster->backends[i]->name);

@@ -16,6 +16,7 @@
 #include "net/loop.h"
 #include "route/backend.h"
 #include "route/directory.h"
+#include "route/limits.h"
 #include "session/env.h"
 #include "session/session.h"
 
@@ -40,6 +41,8 @@ struct stage {
 	struct session_listener listener;
 	struct session_env env;
 	struct cidr trusted_proxies[STAGE_NETWORKS_MAX], trusted_networks[STAGE_NETWORKS_MAX];
+	struct limits_conf limits;
+	struct addr from;			/* where clients come from */
 
 	struct directory directory;
 	enum directory_mood mood;

@@ -60,6 +60,9 @@ verb_fn given_secret;
 verb_fn given_directory;
 verb_fn given_trusted_proxies;
 verb_fn given_trusted_networks;
+verb_fn given_limits;
+verb_fn given_auth_failure_delay;
+verb_fn given_clients_from;
 verb_fn given_no_tls_context;
 
 /* happen.c */

@@ -943,6 +943,64 @@ static void a_map_with_faults_is_told_line_by_line(void **state)
 	settings_unref(&s);
 }
 
+static void limits_have_defaults_that_large_gateways_can_live_with(void **state)
+{
+	struct settings *s = accepted(MINIMAL);
+	struct addr a = { 0 };
+
+	(void)state;
+	assert_true(s->auth_failure_delay == 2);
+	assert_int_equal(s->limits.not_logged_in, 10000);
+	assert_int_equal(s->limits.not_logged_in_per_address, 500);
+	assert_int_equal(s->limits.not_logged_in_per_64, 500);
+	assert_int_equal(s->limits.connections_per_second, 200);
+	assert_int_equal(s->limits.sessions_per_user, 0);
+	assert_int_equal(s->limits.sessions_per_user_address, 0);
+	assert_int_equal(s->limits.exempt.n, 3);
+	assert_true(addr_parse_ip(&a, span_of("127.3.4.5")));
+	assert_true(cidr_list_has(&s->limits.exempt, &a));
+	assert_true(addr_parse_ip(&a, span_of("192.0.2.1")));
+	assert_false(cidr_list_has(&s->limits.exempt, &a));
+	settings_unref(&s);
+}
+
+static void limits_are_as_the_file_says(void **state)
+{
+	struct settings *s = accepted(MINIMAL "auth-failure-delay = \"500ms\"; limit-exempt = [ \"10.0.0.0/8\" ];\n"
+				      "limits: { not-logged-in = 1; not-logged-in-per-address = 2; not-logged-in-per-64 = 3;\n"
+				      "connections-per-second = 4; sessions-per-user = 5; sessions-per-user-address = 6; }");
+
+	(void)state;
+	assert_true(s->auth_failure_delay == 0.5);
+	assert_int_equal(s->limits.not_logged_in, 1);
+	assert_int_equal(s->limits.not_logged_in_per_address, 2);
+	assert_int_equal(s->limits.not_logged_in_per_64, 3);
+	assert_int_equal(s->limits.connections_per_second, 4);
+	assert_int_equal(s->limits.sessions_per_user, 5);
+	assert_int_equal(s->limits.sessions_per_user_address, 6);
+	assert_int_equal(s->limits.exempt.n, 1);
+	settings_unref(&s);
+	s = accepted(MINIMAL "limit-exempt = [];");
+	assert_int_equal(s->limits.exempt.n, 0);
+	settings_unref(&s);
+	s = accepted(MINIMAL "limit-exempt = \"unix\";");
+	assert_int_equal(s->limits.exempt.n, 1);
+	settings_unref(&s);
+}
+
+static void networks_that_are_none_are_told(void **state)
+{
+	(void)state;
+	refuse(MINIMAL "limit-exempt = [ \"10.0.0.0/8\",\n\"10.0.0.1/8\" ];",
+	       "F/c:4: limit-exempt: \"10.0.0.1/8\": bits are set behind the first 8; \"10.0.0.0/8\" would be right\n");
+	refuse(MINIMAL "limit-exempt = 10;", "F/c:3: limit-exempt: not a text; write it in double quotes\n");
+	refuse(MINIMAL "limit-exempt: { };",
+	       "F/c:3: limit-exempt: not a network; write \"10.0.0.0/8\", or several in brackets: [ \"10.0.0.0/8\", \"2001:db8::/32\" ]\n");
+	refuse(MINIMAL "auth-failure-delay = 31;", "F/c:3: auth-failure-delay: 31 seconds are out of bounds; 0 to 30 would be right\n");
+	refuse(MINIMAL "limits: { sessions-per-user = -1; }",
+	       "F/c:3: limits.sessions-per-user: not a whole number in its bounds; write one from 0 to 10000000\n");
+}
+
 static void note_name(const char *name, void *arg)
 {
 	strcat(strcat(arg, name), "\n");
@@ -1034,6 +1092,9 @@ int main(void)
 		cmocka_unit_test(a_file_cut_anywhere_is_taken_or_told_of),
 		cmocka_unit_test(checking_files_tells_of_each_that_cannot_be_loaded),
 		cmocka_unit_test(a_map_with_faults_is_told_line_by_line),
+		cmocka_unit_test(limits_have_defaults_that_large_gateways_can_live_with),
+		cmocka_unit_test(limits_are_as_the_file_says),
+		cmocka_unit_test(networks_that_are_none_are_told),
 		cmocka_unit_test(each_name_is_told_in_full),
 	};
 	return cmocka_run_group_tests_name("settings", tests, make_folder, remove_folder);
