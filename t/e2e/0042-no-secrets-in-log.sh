@@ -34,7 +34,7 @@ backend: {
 	mb1: { address = "$(dovecot_address mb1)"; }
 	echoes: { address = "$(fake_address echoes)"; trusted = false; }
 	dies: { address = "$(fake_address dies)"; }
-	down: { address = "127.0.0.1:$(free_port)"; }
+	down: { address = "127.0.0.1:1"; }
 	master: { address = "$(dovecot_address mb1)"; auth = "master"; master-user = "$MASTER_USER"; master-password-file = "$SCRATCH/master.password"; }
 }
 directory: { driver = "file"; file = "$SCRATCH/users"; }
