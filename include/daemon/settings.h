@@ -19,6 +19,7 @@
 #include "route/backend.h"
 #include "route/directory.h"
 #include "route/limits.h"
+#include "wire/user_name.h"
 
 #define SETTINGS_WORKERS_MAX 256
 #define SETTINGS_LISTENERS_MAX 64
@@ -51,6 +52,9 @@ struct settings {
 	struct cidr_list trusted_proxies, trusted_networks;
 	double auth_failure_delay;	/* seconds */
 	struct limits_conf limits;
+	struct user_name_rules names;
+	char *capabilities;		/* before login; NULL: the default ones */
+	bool hide_compress;
 	enum log_sink log_to;
 	enum log_level log_level;
 

@@ -88,6 +88,8 @@ struct draft_top {
 	struct draft_section section;
 	int workers;
 	const char *user, *ready_file, *default_group;
+	const char *default_domain, *master_separator, *capabilities;
+	int username_case, compress;
 	double drain_timeout, auth_failure_delay;
 	struct draft_networks trusted_proxies, trusted_networks, limit_exempt;
 };

@@ -26,6 +26,8 @@ enum backend_auth_method { BACKEND_METHOD_AUTO, BACKEND_METHOD_LOGIN, BACKEND_ME
 enum backend_proxy { BACKEND_PROXY_NONE, BACKEND_PROXY_V1, BACKEND_PROXY_V2 };
 enum storage { STORAGE_SHARD, STORAGE_SHARED };
 
+#define BACKEND_CAPS_KNOWN (1u << 31)	/* in caps: a list was seen */
+
 struct backend {
 	unsigned number;
 	char *name;
@@ -46,6 +48,7 @@ struct backend {
 
 	/* Written by workers, read by anyone. */
 	atomic_uint sessions;		/* relaying now */
+	atomic_uint caps;		/* enum imap_cap: what it listed last before a login, under its final TLS; with BACKEND_CAPS_KNOWN */
 	atomic_bool id_warned;		/* it was said in the log that this backend does not trust our ID */
 };
 
@@ -90,5 +93,14 @@ bool cluster_finish(struct cluster *c, const char *const *group_name, const char
 
 struct backend *cluster_find_backend(const struct cluster *c, struct span name);	/* NULL: none */
 struct group *cluster_find_group(const struct cluster *c, struct span name);
+
+/* The backend whose address was given as that host (a name or an IP) and port. NULL: none. */
+struct backend *cluster_find_address(const struct cluster *c, struct span host, uint16_t port);
+
+/* Whether every backend of the group is known to list all of caps, and none of not. */
+bool group_lists(const struct group *g, uint32_t caps, uint32_t not);
+
+/* Whether some backend is known to list all of caps. */
+bool group_has_one_with(const struct group *g, uint32_t caps);
 
 #endif

@@ -60,6 +60,7 @@ struct route_query {			/* embedded in who asks */
 struct route *route_new(struct net_loop *loop, const struct cluster *c, struct directory *directory, enum directory_outage outage);
 void route_free(struct route **r);
 struct directory *route_directory(struct route *r);
+const struct cluster *route_cluster(const struct route *r);
 
 /* user: canonical. true: *a is filled now, fn is not called. false: fn is called once, later. */
 bool route_find(struct route *r, struct span user, struct route_query *q, route_fn *fn, struct route_answer *a);

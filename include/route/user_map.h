@@ -31,10 +31,10 @@ struct user_map;
 #define USER_MAP_FAULTS_MAX 10		/* written into err; then "and N more" */
 
 /* NULL: "file:line: what is wrong; what would be right" in err, several lines if several are wrong. */
-struct user_map *user_map_load(const char *path, const struct cluster *c, enum user_name_case local, char *err, size_t errlen);
+struct user_map *user_map_load(const char *path, const struct cluster *c, const struct user_name_rules *rules, char *err, size_t errlen);
 
 /* The same from memory; name is for the messages. */
-struct user_map *user_map_parse(const char *name, struct span text, const struct cluster *c, enum user_name_case local,
+struct user_map *user_map_parse(const char *name, struct span text, const struct cluster *c, const struct user_name_rules *rules,
 				char *err, size_t errlen);
 
 struct user_map *user_map_ref(struct user_map *m);

@@ -35,6 +35,8 @@ struct session_listener {
 	struct tls_server *tls_server;	/* NULL when tls is TLS_NONE */
 };
 
+#define SESSION_CAPABILITIES_MAX 512	/* bytes of a list that a setting may give */
+
 /* How long each phase may take, in seconds; the defaults are DESIGN's. */
 struct session_times {
 	double tls;			/* 10: a handshake */
@@ -57,7 +59,9 @@ struct session_env {
 	struct route *route;
 	const char *id_prefix;		/* unique to this process and worker; session ids are this and a number */
 	uint64_t next_id;
-	enum user_name_case local_case;
+	struct user_name_rules names;
+	const char *capabilities;	/* said before login, but for what depends on the connection; NULL: the default ones */
+	bool hide_compress;		/* from the capabilities of after login */
 	struct session_times times;
 	struct cidr_list trusted_proxies;	/* whose PROXY header is believed; the settings' */
 	struct cidr_list trusted_networks;	/* who may say in ID who the client is; the settings' */

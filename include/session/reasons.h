@@ -68,6 +68,7 @@ enum login_reason {
 	LOGIN_BAD_NAME,			/* not a user name */
 	LOGIN_BAD_BASE64,
 	LOGIN_BAD_SASL,
+	LOGIN_NOT_AS,			/* the certificate's user may not act as the one asked for */
 	LOGIN_ABORTED,			/* "*" */
 	LOGIN_MECHANISM,		/* no such mechanism */
 	LOGIN_USER_FULL,		/* the user has too many sessions */
@@ -84,6 +85,7 @@ enum login_reason {
 	LOGIN_BACKEND_LOGINDISABLED,	/* and no TLS there: no credential was sent */
 	LOGIN_BACKEND_SERVERBUG,	/* the backend said SERVERBUG */
 	LOGIN_LOOP,			/* through too many proxies: some send it round in a circle */
+	LOGIN_BACKEND_REFERRAL,		/* the backend referred the user to where we do not go */
 	LOGIN_DRAINING,			/* the server is about to stop */
 	LOGIN_NREASONS,
 };

@@ -9,7 +9,9 @@
  * client_dialogue.c	what the client says before login, and what it is told
  * client_id.c	what it says about itself, or about who is behind it
  * proxied.c	the PROXY header: the one that comes, and the one that goes to the backend
+ * client_sasl.c	its logins: names, mechanisms, answers
  * backend_dialogue.c	what is said to the backend until it has let the user in
+ * backend_login.c	how the login itself is put there
  * relay.c	the bytes afterwards
  * login.c	what only login needs: buffers with bounds, credentials; wiped and freed when relaying starts
  *
@@ -48,6 +50,9 @@
 #define UNAVAILABLE_TRIES 3		/* logins again after NO [UNAVAILABLE] ... */
 #define UNAVAILABLE_PAUSE 1.0		/* ... with this many seconds between them */
 #define PROXY_TTL_MAX 7			/* Dovecot's: what a session starts with; each proxy takes one away */
+#define CLIENT_TEXT_MAX 64		/* of each of a client's name and version that are kept */
+#define CHALLENGES_MAX 8		/* of a backend, in one login */
+#define REFERRALS_MAX 2			/* followed, in one login */
 #define HALF_OPEN_SECONDS 60.0		/* one side has ended, the other neither ends nor moves */
 
 enum session_step {
@@ -85,6 +90,7 @@ struct session {
 	const char *mechanism;	/* of the login under way or done: "LOGIN", "PLAIN" */
 	char *user;		/* canonical; NULL before the first login */
 	char *auth;		/* the authentication identity, where it differs */
+	char *client_name, *client_version;	/* as it said in ID, cut; for the log */
 	uint64_t id;
 	double began;
 	struct addr peer;	/* the client, as far as we know: whom we accepted, or whom a trusted ID names */
@@ -127,6 +133,23 @@ enum backend_state {
 	BACKEND_AFTER,		/* logged in; A CAPABILITY is out */
 };
 
+/* What the next line of the client is, if it is no command. */
+enum sasl_state {
+	SASL_STATE_NONE,
+	SASL_STATE_FIRST,	/* the mechanism's first message: it gave no initial response */
+	SASL_STATE_PASSWORD,	/* LOGIN's second */
+	SASL_STATE_RELAYED,	/* its answer to the backend's challenge: STEP_LOGIN goes on meanwhile */
+};
+
+/* How a login is put at the backend. */
+enum login_way {
+	WAY_CANNOT,
+	WAY_LOGIN,		/* the command */
+	WAY_PLAIN,
+	WAY_SASL_LOGIN,
+	WAY_PASS,		/* the client's own message, by its own mechanism */
+};
+
 /* The login's own bytes towards the backend; a piece goes out at once, each further one when the backend says "+". */
 #define LOGIN_PIECES_MAX 3
 
@@ -143,8 +166,8 @@ struct login {
 	struct imap_frame frame;
 	size_t scanned;			/* bytes of in that the frame has seen: the command under way */
 	bool greeted;
-	bool in_sasl;			/* AUTHENTICATE waits for the client's answer */
-	enum sasl_mechanism sasl;
+	enum sasl_state sasl_state;
+	enum sasl_mechanism sasl;	/* of the attempt; SASL_LOGIN also for the command LOGIN */
 	unsigned bad_commands, failed_logins;
 	size_t tag_len;
 	char tag[IMAP_TAG_MAX];
@@ -155,15 +178,18 @@ struct login {
 	char *secret;
 	size_t secret_len;
 	struct sasl_identity who;
+	bool domain_added;		/* s->user is not as the client said it */
 
 	/* route */
 	struct route_query query;
-	char login_as[USER_NAME_MAX + 1];
+	char login_as[2 * USER_NAME_MAX + 2];	/* "": as the client says; may have a master behind it */
 
 	/* backend */
 	enum backend_state state;
 	bool id_out;			/* I ID is out and unanswered */
+	enum login_way way;
 	unsigned unavailable;		/* times it said so */
+	unsigned challenges, referrals;	/* passed on; followed */
 	struct timer retry;
 	struct input back;
 	struct imap_frame back_frame;
@@ -179,7 +205,7 @@ struct login {
 struct login *login_new(void);
 void login_free(struct login **l);	/* wipes */
 
-/* Copies the three into secret; what they pointed at may go. */
+/* Copies the three into secret; what they pointed at, which may be there, may go. */
 void login_keep(struct login *l, const struct sasl_identity *who);
 void login_forget(struct login *l);	/* wipes the credentials and their copies in pieces; the client's input stays */
 
@@ -215,6 +241,17 @@ void client_dialogue_read(struct session *s);
 void client_dialogue_run(struct session *s);	/* takes the commands that are there, one by one */
 void client_login_answer(struct session *s, struct span reply);	/* tag, space, reply, CRLF */
 void client_say(struct session *s, const char *line);		/* a whole line of ours, without CRLF */
+void client_next_command(struct login *l);	/* the first l->scanned bytes are done with */
+
+/* ---- client_sasl.c ---- */
+bool client_login_is_allowed(const struct session *s);	/* here, as far as TLS goes */
+bool client_mechanism_is_offered(struct session *s, enum sasl_mechanism m);
+void client_login(struct session *s, const struct imap_command *cmd);
+void client_authenticate(struct session *s, const struct imap_command *cmd);
+void client_refuse_login(struct session *s, struct span tag);	/* no TLS; before its literals were invited */
+bool client_owes_answer(const struct session *s);	/* to the backend's challenge */
+void client_challenge(struct session *s, struct span base64);
+bool client_sasl_line(struct session *s);	/* takes the line that is no command; false: more bytes are needed first */
 
 /* ---- client_id.c ---- */
 bool client_id_take(struct session *s, struct span pairs);	/* pairs: imap_command's id; decoded in place. true: it is trusted */
@@ -229,6 +266,14 @@ void proxied_free(struct proxied **p);
 enum session_step backend_dialogue_start(struct session *s);
 void backend_dialogue_event(struct session *s, unsigned events);
 void backend_dialogue_stop(struct session *s);	/* closes the connection, forgets what it said */
+
+void backend_answer(struct session *s, struct span line);	/* the client's, to a challenge; line: with its end */
+
+/* ---- backend_login.c ---- */
+enum login_way login_way_pick(enum sasl_mechanism used, const struct imap_caps *caps, const struct backend *b);
+void backend_login_as(struct session *s, const char *login_as);	/* what the record says; "": nothing */
+bool backend_login_write(struct session *s, const char **why);	/* the pieces; false: the way cannot carry it */
+struct span backend_login_next(struct login *l);		/* piece */
 
 /* ---- relay.c ---- */
 enum session_step relay_start(struct session *s);

@@ -18,6 +18,9 @@
  * false: not base64, or no room. */
 bool base64_decode(struct span in, void *out, size_t cap, size_t *len);
 
+/* Whether in would decode. */
+bool base64_is_valid(struct span in);
+
 /* Encodes; out takes BASE64_LEN(in.n) bytes, no NUL. Returns that length. */
 size_t base64_encode(struct span in, char *out);
 

@@ -51,6 +51,12 @@ static inline bool imap_caps_has(const struct imap_caps *caps, uint32_t cap)
 	return (caps->set & cap) == cap;
 }
 
+/* Takes the next word off the list; spaces around words do not count. false: no more. */
+bool imap_caps_next(struct span *list, struct span *word);
+
+/* No control, no 8-bit byte, and none that would end the list in a response code. */
+bool imap_caps_is_word(struct span word);
+
 /* Writes list without the words whose bit is in drop, one space between words. Unknown words stay; those with bytes that no
  * capability has (controls, 8-bit) go. With IMAP_CAP_AUTH_ANY_PLUS in drop every AUTH=...-PLUS goes. */
 void imap_caps_filter(struct out *o, struct span list, uint32_t drop);

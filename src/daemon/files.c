@@ -46,7 +46,7 @@ static bool load_map(struct files *f, const struct settings *s, char *err, size_
 
 	if (s->directory != DIRECTORY_FILE)
 		return true;
-	map = user_map_load(s->directory_file, s->cluster, USER_NAME_LOWER, err, errlen);
+	map = user_map_load(s->directory_file, s->cluster, &s->names, err, errlen);
 	if (!map)
 		return false;
 	user_map_unref(&f->map);

@@ -81,6 +81,11 @@ static void build_top(struct settings *s, const struct draft *d)
 	s->trusted_proxies = copy_networks(&d->top.trusted_proxies);
 	s->trusted_networks = copy_networks(&d->top.trusted_networks);
 	s->auth_failure_delay = d->top.auth_failure_delay;
+	s->names.local = (enum user_name_case)d->top.username_case;
+	s->names.default_domain = copy(d->top.default_domain);
+	s->names.master_separator = d->top.master_separator ? d->top.master_separator[0] : '\0';
+	s->capabilities = copy(d->top.capabilities);
+	s->hide_compress = d->top.compress;
 	s->log_to = (enum log_sink)d->log.to;
 	s->log_level = (enum log_level)d->log.level;
 }
@@ -272,6 +277,8 @@ static void settings_free(struct settings *s)
 	mem_free(&s->user);
 	mem_free(&s->ready_file);
 	mem_free(&s->limits.exempt.items);
+	mem_free((char **)&s->names.default_domain);
+	mem_free(&s->capabilities);
 	mem_free(&s->certificate);
 	mem_free(&s->key);
 	mem_free(&s->tls_policy.ciphers);

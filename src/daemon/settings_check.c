@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 
 #include "base/mem.h"
+#include "wire/imap_caps.h"
 
 #define IMAP_PORT 143
 #define IMAPS_PORT 993
@@ -236,20 +237,21 @@ static void check_backend_tls(struct draft *d, const struct draft_backend *b)
 			       "a unix: address has no name to verify; set tls-name to the one in the certificate, or tls-verify = false");
 }
 
+/* With auth = "forward" the master is for EXTERNAL alone: a certificate has no password that could go on. */
 static void check_master(struct draft *d, const struct draft_backend *b)
 {
 	static const char *const names[] = { "master-user", "master-password-file" };
 	bool master = b->auth == BACKEND_AUTH_MASTER;
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		const config_setting_t *at = draft_where(d, &b->section, names[i]);
-		bool given = draft_has(&b->section, names[i]);
+		bool given = draft_has(&b->section, names[i]), other = draft_has(&b->section, names[!i]);
 
 		if (master && !given)
 			draft_fault_at(d, draft_where(d, &b->section, "auth"),
 				       "auth = \"master\" needs %s; set it, or auth = \"forward\"", names[i]);
-		if (!master && given)
-			draft_fault_at(d, at, "has no effect without auth = \"master\"; set that, or leave this out");
+		if (!master && given && !other)
+			draft_fault_at(d, draft_where(d, &b->section, names[i]),
+				       "has no effect without %s; set both, or neither", names[!i]);
 	}
 	if (master && b->method == BACKEND_METHOD_LOGIN)
 		draft_fault_at(d, draft_where(d, &b->section, "auth-method"),
@@ -281,7 +283,7 @@ static void check_backends(struct draft *d)
 		check_loop(d, b);
 		check_backend_tls(d, b);
 		check_master(d, b);
-		if (b->auth == BACKEND_AUTH_MASTER)
+		if (b->auth == BACKEND_AUTH_MASTER || draft_has(&b->section, "master-user"))
 			load_password(d, &b->section, "master-password-file", b->master_password_file, &b->master_password);
 	}
 }
@@ -424,6 +426,57 @@ static void check_directory(struct draft *d)
 	check_outage(d);
 }
 
+/* ---- names, and what is told of before login ---- */
+
+static bool is_domain(const char *text)
+{
+	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-");
+
+	return n > 0 && text[n] == '\0';
+}
+
+/* It must part names, so it is none of the characters they are made of. */
+static bool is_separator(const char *text)
+{
+	return strlen(text) == 1 && strchr("*%!#$&/=?^`{|}~:;,<>", text[0]);
+}
+
+static void check_names(struct draft *d)
+{
+	const struct draft_top *t = &d->top;
+
+	if (t->default_domain && !is_domain(t->default_domain))
+		draft_fault_at(d, draft_where(d, NULL, "default-domain"), "not a domain; one like \"example.org\" would be right");
+	if (t->master_separator && !is_separator(t->master_separator))
+		draft_fault_at(d, draft_where(d, NULL, "master-separator"),
+			       "not one character that can stand between two names; \"*\" would be right");
+}
+
+/* What depends on the connection and on the backends, Sluice puts in itself. */
+static bool is_own_word(struct span word)
+{
+	return span_starts_nocase(word, "AUTH=") || span_is_nocase(word, "STARTTLS") || span_is_nocase(word, "LOGINDISABLED");
+}
+
+static void check_capabilities(struct draft *d)
+{
+	const config_setting_t *at = draft_where(d, NULL, "capabilities");
+	struct span list = span_of(d->top.capabilities), word;
+	struct imap_caps caps;
+
+	if (!d->top.capabilities)
+		return;
+	imap_caps_parse(&caps, list);
+	if (!(caps.set & (IMAP_CAP_IMAP4REV1 | IMAP_CAP_IMAP4REV2)))
+		draft_fault_at(d, at, "clients look for IMAP4rev1 or IMAP4rev2; one of them must be among the words");
+	while (imap_caps_next(&list, &word)) {
+		if (is_own_word(word))
+			draft_fault_at(d, at, "%.*s is said where it applies; leave it out", (int)word.n, word.p);
+		else if (!imap_caps_is_word(word))
+			draft_fault_at(d, at, "a word that no capability can be; letters, digits and such as \"-\" \"=\" \"+\" would be right");
+	}
+}
+
 void settings_check(struct draft *d)
 {
 	const char *ready = d->top.ready_file;
@@ -432,6 +485,8 @@ void settings_check(struct draft *d)
 		draft_fault_at(d, draft_where(d, NULL, "ready-file"), "not a whole path; it must begin with \"/\"");
 	check_listeners(d);
 	check_trusted_proxies(d);
+	check_names(d);
+	check_capabilities(d);
 	check_tls(d);
 	check_backends(d);
 	check_unchecked_passwords(d);

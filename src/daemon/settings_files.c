@@ -82,7 +82,7 @@ static void check_map(const struct settings *s, struct telling *t)
 	if (s->directory != DIRECTORY_FILE)
 		return;
 	err = rest = mem_new(MAP_FAULTS_TEXT);
-	map = user_map_load(s->directory_file, s->cluster, USER_NAME_LOWER, err, MAP_FAULTS_TEXT);
+	map = user_map_load(s->directory_file, s->cluster, &s->names, err, MAP_FAULTS_TEXT);
 	while (!map && (line = strsep(&rest, "\n"))) {
 		if (*line)
 			t->fault(line, t->arg);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "session/env.h"
 #include "wire/rendezvous.h"
 #include "wire/user_name.h"
 
@@ -15,6 +16,8 @@
 #define DOMAIN_MAX 253
 #define LIMIT_MAX 10000000.0
 
+static const char *const case_words[] = { [USER_NAME_LOWER] = "lower", [USER_NAME_KEEP] = "keep", NULL };
+static const char *const compress_words[] = { [false] = "pass", [true] = "hide", NULL };
 static const char *const sink_words[] = { [LOG_TO_STDERR] = "stderr", [LOG_TO_SYSLOG] = "syslog", NULL };
 static const char *const level_words[] = {
 	[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARN] = "warn", [LOG_LEVEL_INFO] = "info", [LOG_LEVEL_DEBUG] = "debug", NULL
@@ -48,6 +51,11 @@ static const struct setting_spec top_settings[] = {
 	{ "trusted-networks", SETTING_NETWORKS, AT(top, trusted_networks) },
 	{ "auth-failure-delay", SETTING_SECONDS, AT(top, auth_failure_delay), .low = 0, .high = 30, .number = 2 },
 	{ "limit-exempt", SETTING_NETWORKS, AT(top, limit_exempt), .text = "127.0.0.0/8 ::1 unix" },
+	{ "username-case", SETTING_WORD, AT(top, username_case), .words = case_words, .number = USER_NAME_LOWER },
+	{ "default-domain", SETTING_TEXT, AT(top, default_domain), .high = DOMAIN_MAX },
+	{ "master-separator", SETTING_TEXT, AT(top, master_separator), .high = 1 },
+	{ "capabilities", SETTING_TEXT, AT(top, capabilities), .high = SESSION_CAPABILITIES_MAX },
+	{ "compress", SETTING_WORD, AT(top, compress), .words = compress_words, .number = false },
 };
 
 static const struct setting_spec log_settings[] = {

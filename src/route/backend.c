@@ -230,3 +230,50 @@ struct group *cluster_find_group(const struct cluster *c, struct span name)
 {
 	return index_find(&c->group_names, name);
 }
+
+static bool is_at(const struct endpoint *e, struct span host, uint16_t port)
+{
+	char ip[ADDR_TEXT_MAX];
+
+	switch (e->kind) {
+	case ENDPOINT_IP:
+		return e->addr.port == port && span_is_nocase(host, addr_ip_text(&e->addr, ip));
+	case ENDPOINT_HOST:
+		return e->addr.port == port && span_is_nocase(host, e->host);
+	case ENDPOINT_UNIX:
+	case ENDPOINT_ANY:
+		break;
+	}
+	return false;
+}
+
+struct backend *cluster_find_address(const struct cluster *c, struct span host, uint16_t port)
+{
+	for (size_t i = 0; i < c->nbackends; i++)
+		if (is_at(&c->backends[i]->endpoint, host, port))
+			return c->backends[i];
+	return NULL;
+}
+
+static bool lists(const struct backend *b, uint32_t caps, uint32_t not)
+{
+	uint32_t set = atomic_load_explicit(&b->caps, memory_order_relaxed);
+
+	return (set & BACKEND_CAPS_KNOWN) && (set & caps) == caps && !(set & not);
+}
+
+bool group_lists(const struct group *g, uint32_t caps, uint32_t not)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (!lists(g->backends[i], caps, not))
+			return false;
+	return g->n > 0;
+}
+
+bool group_has_one_with(const struct group *g, uint32_t caps)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (lists(g->backends[i], caps, 0))
+			return true;
+	return false;
+}

@@ -40,6 +40,11 @@ struct directory *route_directory(struct route *r)
 	return r->directory;
 }
 
+const struct cluster *route_cluster(const struct route *r)
+{
+	return r->cluster;
+}
+
 /* ---- answers ---- */
 
 static void found(struct route_answer *a, struct backend *b, const char *by)

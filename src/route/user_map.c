@@ -60,7 +60,7 @@ struct entry {
 struct loader {
 	struct user_map *map;
 	const char *name;
-	enum user_name_case local;
+	const struct user_name_rules *rules;
 	unsigned long line;
 	bool skipping;			/* inside a line that is too long */
 	struct entry entry;
@@ -273,7 +273,7 @@ static bool read_name(struct loader *l, struct span word, struct span *plain, st
 		return fault(l, "\"%s\" has a %% without two hex digits; a %% itself is written %%25", shown(word, text));
 	out_init(&o, l->canonical, sizeof(l->canonical));
 	*plain = span_mem(l->decoded, n);
-	if (!user_name_canonical(&o, *plain, l->local))
+	if (!user_name_route(&o, *plain, l->rules))
 		return fault(l, "\"%s\" is not a name; 1 to %d bytes of UTF-8 without control characters would be right",
 			     shown(word, text), USER_NAME_MAX);
 	*canonical = out_written(&o);
@@ -505,13 +505,13 @@ static int open_file(const char *path, char *err, size_t errlen)
 	return -1;
 }
 
-static struct loader *loader_new(const char *name, const struct cluster *c, enum user_name_case local, char *err, size_t errlen)
+static struct loader *loader_new(const char *name, const struct cluster *c, const struct user_name_rules *rules, char *err, size_t errlen)
 {
 	struct loader *l = mem_new(sizeof(*l));
 
 	l->map = map_new(c);
 	l->name = name;
-	l->local = local;
+	l->rules = rules;
 	l->err = err;
 	l->errlen = errlen;
 	return l;
@@ -533,7 +533,7 @@ static struct user_map *loader_end(struct loader **lp, bool ok)
 	return m;
 }
 
-struct user_map *user_map_load(const char *path, const struct cluster *c, enum user_name_case local, char *err, size_t errlen)
+struct user_map *user_map_load(const char *path, const struct cluster *c, const struct user_name_rules *rules, char *err, size_t errlen)
 {
 	int fd = open_file(path, err, errlen);
 	struct loader *l;
@@ -541,16 +541,16 @@ struct user_map *user_map_load(const char *path, const struct cluster *c, enum u
 
 	if (fd < 0)
 		return NULL;
-	l = loader_new(path, c, local, err, errlen);
+	l = loader_new(path, c, rules, err, errlen);
 	ok = read_file(l, fd);
 	close(fd);
 	return loader_end(&l, ok);
 }
 
-struct user_map *user_map_parse(const char *name, struct span text, const struct cluster *c, enum user_name_case local,
+struct user_map *user_map_parse(const char *name, struct span text, const struct cluster *c, const struct user_name_rules *rules,
 				char *err, size_t errlen)
 {
-	struct loader *l = loader_new(name, c, local, err, errlen);
+	struct loader *l = loader_new(name, c, rules, err, errlen);
 	size_t used = text.n ? take_lines(l, text.p, text.n) : 0;
 
 	take_last_line(l, text.p + used, text.n - used);

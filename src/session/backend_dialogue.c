@@ -10,11 +10,14 @@
  * STARTTLS OK end it, and its lines have bounds.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "session/session_private.h"
+#include "wire/base64.h"
 #include "wire/imap_reply.h"
+#include "wire/imap_url.h"
 #include "wire/out.h"
 
 #define ID_LINE_MAX 2048
@@ -24,8 +27,10 @@
 
 static const struct span nothing;
 
+/* Whatever the client still owed it, the backend is not waiting for any more. */
 static enum session_step fail(struct session *s, enum login_reason why, const char *detail)
 {
+	s->login->sasl_state = SASL_STATE_NONE;
 	return session_login_failed(s, why, nothing, detail);
 }
 
@@ -98,126 +103,7 @@ static void write_id(struct out *o, struct session *s)
 	out_str(o, ")\r\n");
 }
 
-/* ---- the login command, in pieces ---- */
-
-static void piece_ends(struct login *l, const struct out *o)
-{
-	l->piece_end[l->npieces++] = o->len;
-}
-
-/* Who to be at the backend: the name of the record if it has one, and the master's credentials where those are used. */
-static struct sasl_identity identity_there(const struct session *s)
-{
-	const struct login *l = s->login;
-	struct sasl_identity who = l->who;
-	struct span as = span_of(l->login_as);
-
-	if (!s->auth && as.n > 0)
-		who.authorize.n = 0;	/* the client named itself twice; one name is left to replace */
-
-	if (s->to->auth == BACKEND_AUTH_MASTER) {
-		struct span user = who.authorize.n > 0 ? who.authorize : who.authenticate;
-
-		who.authorize = as.n > 0 ? as : user;
-		who.authenticate = span_of(s->to->master_user);
-		who.password = span_of(s->to->master_password);
-	} else if (as.n > 0) {
-		*(who.authorize.n > 0 ? &who.authorize : &who.authenticate) = as;
-	}
-	return who;
-}
-
-static bool use_plain(const struct session *s)
-{
-	switch (s->to->method) {
-	case BACKEND_METHOD_LOGIN:
-		return false;
-	case BACKEND_METHOD_PLAIN:
-		return true;
-	case BACKEND_METHOD_AUTO:
-		break;
-	}
-	return s->to->auth == BACKEND_AUTH_MASTER || imap_caps_has(&s->login->caps, IMAP_CAP_AUTH_PLAIN);
-}
-
-/* AUTHENTICATE PLAIN: one piece with SASL-IR (RFC 4959), else the message waits for "+". */
-static void write_plain(struct login *l, struct out *o, const struct sasl_identity *who)
-{
-	size_t n = who->authorize.n + who->authenticate.n + who->password.n + 2;
-	char *message = mem_new(n);
-	struct out m;
-
-	out_init(&m, message, n);
-	sasl_plain_write(&m, who);
-	out_str(o, "L AUTHENTICATE PLAIN");
-	if (imap_caps_has(&l->caps, IMAP_CAP_SASL_IR)) {
-		out_chr(o, ' ');
-	} else {
-		out_str(o, "\r\n");
-		piece_ends(l, o);
-	}
-	out_base64(o, out_written(&m));
-	out_str(o, "\r\n");
-	piece_ends(l, o);
-	mem_wipe_free(&message, n);
-}
-
-static void write_literal(struct login *l, struct out *o, struct span s)
-{
-	bool nonsync = imap_caps_literal_nonsync(&l->caps, s.n);
-
-	out_literal_head(o, s.n, nonsync);
-	if (!nonsync)
-		piece_ends(l, o);
-	out_span(o, s);
-}
-
-/* LOGIN, both strings as literals: no byte of a password can end a line there. */
-static void write_login(struct login *l, struct out *o, const struct sasl_identity *who)
-{
-	out_str(o, "L LOGIN ");
-	write_literal(l, o, who->authenticate);
-	out_chr(o, ' ');
-	write_literal(l, o, who->password);
-	out_str(o, "\r\n");
-	piece_ends(l, o);
-}
-
-/* Two names that are two users, the one who logs in and the one to act as: LOGIN has room for one. */
-static bool acts_as_another(const struct session *s)
-{
-	return s->auth || s->to->auth == BACKEND_AUTH_MASTER;
-}
-
-/* false: LOGIN cannot say as whom to act. */
-static bool write_pieces(struct session *s)
-{
-	struct login *l = s->login;
-	struct sasl_identity who = identity_there(s);
-	bool plain = use_plain(s);
-	struct out o;
-
-	if (!plain && acts_as_another(s))
-		return false;
-	mem_wipe_free(&l->pieces, l->pieces_len);
-	l->npieces = l->piece = 0;
-	l->pieces_len = 128 + 2 * (who.authorize.n + who.authenticate.n + who.password.n);
-	l->pieces = mem_new(l->pieces_len);
-	out_init(&o, l->pieces, l->pieces_len);
-	if (plain)
-		write_plain(l, &o, &who);
-	else
-		write_login(l, &o, &who);
-	return out_ok(&o);
-}
-
-static struct span next_piece(struct login *l)
-{
-	size_t from = l->piece ? l->piece_end[l->piece - 1] : 0;
-	size_t to = l->piece_end[l->piece++];
-
-	return span_mem(l->pieces + from, to - from);
-}
+/* ---- the login ---- */
 
 /* ID and the first piece in one write where the backend takes commands in a row, else one after the other. */
 static enum session_step send_login(struct session *s, bool with_id)
@@ -227,17 +113,18 @@ static enum session_step send_login(struct session *s, bool with_id)
 	size_t cap;
 	struct out o;
 	enum session_step next;
+	const char *why;
 
-	if (!write_pieces(s))
-		return fail(s, LOGIN_CANNOT, "LOGIN cannot carry an authorization identity");
+	if (!backend_login_write(s, &why))
+		return fail(s, LOGIN_CANNOT, why);
 	l->state = BACKEND_LOGIN;
 	if (!with_id)
-		return send_bytes(s, next_piece(l));
+		return send_bytes(s, backend_login_next(l));
 	cap = ID_LINE_MAX + l->pieces_len;
 	text = mem_new(cap);
 	out_init(&o, text, cap);
 	write_id(&o, s);
-	out_span(&o, next_piece(l));
+	out_span(&o, backend_login_next(l));
 	next = send_bytes(s, out_written(&o));
 	mem_wipe_free(&text, cap);
 	return next;
@@ -254,12 +141,25 @@ static enum session_step send_id(struct session *s)
 	return send_bytes(s, out_written(&o));
 }
 
+/* SCRAM says nothing that others may not hear. */
+static bool may_not_be_said(const struct session *s)
+{
+	const struct login *l = s->login;
+
+	return imap_caps_has(&l->caps, IMAP_CAP_LOGINDISABLED) &&
+	       (l->way == WAY_LOGIN || (s->to->tls == TLS_NONE && sasl_kind(l->sasl) != SASL_CHALLENGE));
+}
+
 /* The capabilities of this layer are known: log in. */
 static enum session_step start_login(struct session *s)
 {
 	struct login *l = s->login;
 
-	if (imap_caps_has(&l->caps, IMAP_CAP_LOGINDISABLED) && (s->to->tls == TLS_NONE || !use_plain(s)))
+	atomic_store_explicit(&s->to->caps, l->caps.set | BACKEND_CAPS_KNOWN, memory_order_relaxed);
+	l->way = login_way_pick(l->sasl, &l->caps, s->to);
+	if (l->way == WAY_CANNOT)
+		return fail(s, LOGIN_CANNOT, "the backend does not take this mechanism");
+	if (may_not_be_said(s))
 		return fail(s, LOGIN_BACKEND_LOGINDISABLED, NULL);
 	l->id_out = s->to->trusted && imap_caps_has(&l->caps, IMAP_CAP_ID);
 	if (l->id_out && !s->to->pipelining)
@@ -282,14 +182,15 @@ static void learn_caps(struct login *l, struct span list)
 }
 
 /* After login the list goes to the client; what Sluice cannot carry is taken out. */
-static void keep_caps_after(struct login *l, struct span list)
+static void keep_caps_after(struct session *s, struct span list)
 {
+	struct login *l = s->login;
 	struct out o;
 
 	mem_free(&l->caps_after);
 	l->caps_after = mem_new(list.n + 1);
 	out_init(&o, l->caps_after, list.n + 1);
-	imap_caps_filter(&o, list, CAPS_NOT_CARRIED);
+	imap_caps_filter(&o, list, CAPS_NOT_CARRIED | (s->env->hide_compress ? IMAP_CAP_COMPRESS_DEFLATE : 0));
 	out_cstr(&o);
 }
 
@@ -366,6 +267,12 @@ static void on_id_answer(struct session *s, const struct imap_reply *r)
 		session_log_backend_id(s);
 }
 
+/* Once messages went to and fro, the client's next one fits this connection only. */
+static bool can_try_again(const struct login *l)
+{
+	return sasl_kind(l->sasl) != SASL_CHALLENGE && l->challenges == 0;
+}
+
 static void on_retry(struct timer *t)
 {
 	struct login *l = CONTAINER_OF(t, struct login, retry);
@@ -390,6 +297,38 @@ static void out_words(struct out *o, struct span words)
 		out_chr(o, c < 0x20 || c == 0x7f ? ' ' : words.p[i]);
 	}
 }
+
+/* ---- referrals ---- */
+
+static bool is_referral(const struct imap_reply *r)
+{
+	return span_is_nocase(r->code, "REFERRAL");
+}
+
+/* RFC 2221. Clients do not know what to do with one, so it is followed here, but only to where the settings would let us go anyway. */
+static enum session_step follow_referral(struct session *s, const struct imap_reply *r)
+{
+	struct login *l = s->login;
+	struct imap_url url;
+	struct backend *b = NULL;
+
+	if (imap_url_parse(r->code_args, &url))
+		b = cluster_find_address(route_cluster(s->env->route), url.host, url.port);
+	if (!b)
+		return fail(s, LOGIN_BACKEND_REFERRAL, "the settings name no backend of that address");
+	if (b->auth != s->to->auth)	/* nobody may have looked at the password yet, and a master's login would not */
+		return fail(s, LOGIN_BACKEND_REFERRAL, "the backend there has another auth");
+	if (!can_try_again(l))
+		return fail(s, LOGIN_BACKEND_REFERRAL, "the client's messages are with this backend already");
+	if (l->referrals++ == REFERRALS_MAX)
+		return fail(s, LOGIN_BACKEND_REFERRAL, "one after the other");
+	backend_dialogue_stop(s);
+	s->to = b;
+	s->routed_by = "referral";
+	return STEP_CONNECT;
+}
+
+/* ---- refusals ---- */
 
 static void status_and_rest(struct out *o, const struct imap_reply *r)
 {
@@ -418,13 +357,16 @@ static enum session_step on_refusal(struct session *s, const struct imap_reply *
 {
 	struct login *l = s->login;
 
+	l->sasl_state = SASL_STATE_NONE;
+	if (r->status == IMAP_STATUS_NO && is_referral(r))
+		return follow_referral(s, r);
 	if (r->status == IMAP_STATUS_BAD || r->code.n == 0 || span_is_nocase(r->code, "AUTHENTICATIONFAILED"))
 		return fail(s, LOGIN_BAD_PASSWORD, NULL);
 	if (span_is_nocase(r->code, "SERVERBUG") || span_is_nocase(r->code, "PRIVACYREQUIRED"))	/* our TLS there, not the client's */
 		return fail(s, LOGIN_BACKEND_SERVERBUG, NULL);
 	if (!span_is_nocase(r->code, "UNAVAILABLE"))
 		return fail_in_its_words(s, r, LOGIN_REFUSED, imap_code_name(r->code));
-	if (l->unavailable++ < UNAVAILABLE_TRIES)
+	if (can_try_again(l) && l->unavailable++ < UNAVAILABLE_TRIES)
 		return again_later(s);
 	return fail_in_its_words(s, r, LOGIN_BACKEND_UNAVAILABLE, NULL);
 }
@@ -471,9 +413,9 @@ static enum session_step on_let_in(struct session *s, const struct imap_reply *r
 	struct login *l = s->login;
 
 	mem_free(&l->ok_text);
-	l->ok_text = mem_span_dup(has_caps_code(r) ? r->text : r->rest);
+	l->ok_text = mem_span_dup(has_caps_code(r) || is_referral(r) ? r->text : r->rest);
 	if (has_caps_code(r))
-		keep_caps_after(l, r->code_args);
+		keep_caps_after(s, r->code_args);
 	if (l->id_out) {
 		l->state = BACKEND_LATE_ID;
 		return STEP_LOGIN;
@@ -484,17 +426,37 @@ static enum session_step on_let_in(struct session *s, const struct imap_reply *r
 /* Between our login and its tagged answer a server may say anything untagged; the client hears what is meant for it. */
 static enum session_step on_untagged(struct session *s, const struct imap_reply *r, struct span line)
 {
-	struct login *l = s->login;
-
 	if (r->status == IMAP_STATUS_BYE || r->status == IMAP_STATUS_PREAUTH)
 		return STEP_LOGIN;	/* the end of the connection follows a BYE; the client stays */
 	if (span_is_nocase(r->word, "CAPABILITY"))
-		keep_caps_after(l, r->data);
+		keep_caps_after(s, r->data);
 	else if (has_caps_code(r))
-		keep_caps_after(l, r->code_args);
+		keep_caps_after(s, r->code_args);
 	else if (!span_is_nocase(r->word, "ID") && !memchr(line.p, '\n', line.n - 1))
 		half_write(&s->client, line.p, line.n);
 	return STEP_LOGIN;
+}
+
+/* SCRAM's messages, and what OAuth calls an error: the client must answer it before the tagged NO comes. */
+static enum session_step on_challenge(struct session *s, struct span base64)
+{
+	struct login *l = s->login;
+
+	if (l->way != WAY_PASS)
+		return broken(s, "it asks for more than the login has");
+	if (l->sasl_state == SASL_STATE_RELAYED || l->challenges++ == CHALLENGES_MAX)
+		return broken(s, "it asks and asks");
+	if (!base64_is_valid(base64))
+		return broken(s, "its challenge is no base64");
+	l->sasl_state = SASL_STATE_RELAYED;
+	client_challenge(s, base64);
+	return STEP_LOGIN;
+}
+
+void backend_answer(struct session *s, struct span line)
+{
+	if (!half_write(&s->backend, line.p, line.n))
+		session_go(s, broken(s, "connection lost while sending"));
 }
 
 static enum session_step on_login(struct session *s, const struct imap_reply *r, struct span line)
@@ -505,8 +467,8 @@ static enum session_step on_login(struct session *s, const struct imap_reply *r,
 		return on_untagged(s, r, line);
 	if (r->kind == IMAP_REPLY_CONTINUE) {
 		if (l->piece < l->npieces)
-			return send_bytes(s, next_piece(l));
-		return broken(s, "it asks for more than the login has");
+			return send_bytes(s, backend_login_next(l));
+		return on_challenge(s, r->text);
 	}
 	if (l->id_out && span_is(r->tag, "I")) {
 		on_id_answer(s, r);
@@ -514,7 +476,7 @@ static enum session_step on_login(struct session *s, const struct imap_reply *r,
 	}
 	if (!span_is(r->tag, "L"))
 		return broken(s, "an answer to nothing that was asked");
-	if (r->status == IMAP_STATUS_OK && l->piece < l->npieces)
+	if (r->status == IMAP_STATUS_OK && (l->piece < l->npieces || l->sasl_state == SASL_STATE_RELAYED))
 		return broken(s, "it let the user in before it had the whole login");
 	return r->status == IMAP_STATUS_OK ? on_let_in(s, r) : on_refusal(s, r);
 }
@@ -631,6 +593,18 @@ static enum session_step hear(struct session *s)
 	return next;
 }
 
+/* Servers have bounds for a line, and some just close: how long the token was is what an operator then wants to know. */
+static enum session_step it_closed(struct session *s)
+{
+	const struct login *l = s->login;
+	char text[96];
+
+	if (l->state != BACKEND_LOGIN || sasl_kind(l->sasl) != SASL_TOKEN)
+		return broken(s, "it closed the connection");
+	snprintf(text, sizeof(text), "it closed the connection; the token's message is of %zu bytes in base64", BASE64_LEN(l->who.secret.n));
+	return broken(s, text);
+}
+
 static enum session_step read_and_hear(struct session *s)
 {
 	struct login *l = s->login;
@@ -644,7 +618,7 @@ static enum session_step read_and_hear(struct session *s)
 	if (n < 0)
 		return broken(s, s->env->loop->failure);
 	if (n == 0)
-		return broken(s, "it closed the connection");
+		return it_closed(s);
 	l->back.len += (size_t)n;
 	return hear(s);
 }
@@ -697,11 +671,21 @@ enum session_step backend_dialogue_start(struct session *s)
 	return announced(s);
 }
 
+/* It waits for an answer that will not come. */
+static void call_off(struct session *s)
+{
+	if (conn_is_open(&s->backend.conn) && half_write(&s->backend, "*\r\n", 3))
+		conn_linger(&s->backend.conn, &s->backend.waiting);
+}
+
 void backend_dialogue_stop(struct session *s)
 {
 	struct login *l = s->login;
 
 	timers_stop(&s->env->loop->timers, &l->retry);
+	if (l->sasl_state == SASL_STATE_RELAYED)
+		call_off(s);
+	l->sasl_state = SASL_STATE_NONE;
 	conn_close(&s->backend.conn);
 	buf_give_wiped(&s->env->loop->bufs, &s->backend.waiting);
 	l->state = BACKEND_IDLE;

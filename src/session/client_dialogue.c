@@ -10,10 +10,10 @@
 
 #include "base/mem.h"
 #include "session/session_private.h"
-#include "wire/base64.h"
 #include "wire/imap_command.h"
 #include "wire/out.h"
-#include "wire/user_name.h"
+
+#define CAPABILITY_LINE_MAX (SESSION_CAPABILITIES_MAX + 256)
 
 /* ---- saying ---- */
 
@@ -66,27 +66,36 @@ static void bad(struct session *s, struct span tag, const char *why)
 
 /* ---- capabilities ---- */
 
-static bool login_is_allowed(const struct session *s)
-{
-	return s->secure || s->listener->cleartext_login;
-}
-
 static bool can_starttls(const struct session *s)
 {
 	return s->listener->tls == TLS_STARTTLS && !s->secure;
 }
 
-static void write_capabilities(struct out *o, const struct session *s)
+static void write_mechanisms(struct out *o, struct session *s)
 {
-	out_str(o, "CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE");
+	for (enum sasl_mechanism m = SASL_NONE + 1; m < SASL_N; m++) {
+		if (!client_mechanism_is_offered(s, m))
+			continue;
+		out_str(o, " AUTH=");
+		out_str(o, sasl_name(m));
+	}
+}
+
+static void write_capabilities(struct out *o, struct session *s)
+{
+	out_str(o, "CAPABILITY ");
+	out_str(o, s->env->capabilities ? s->env->capabilities : "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE");
 	if (can_starttls(s))
 		out_str(o, " STARTTLS");
-	out_str(o, login_is_allowed(s) ? " AUTH=PLAIN" : " LOGINDISABLED");
+	if (client_login_is_allowed(s))
+		write_mechanisms(o, s);
+	else
+		out_str(o, " LOGINDISABLED");
 }
 
 void client_greet(struct session *s)
 {
-	char line[256];
+	char line[CAPABILITY_LINE_MAX];
 	struct out o;
 
 	out_init(&o, line, sizeof(line));
@@ -97,95 +106,11 @@ void client_greet(struct session *s)
 	s->login->greeted = true;
 }
 
-/* ---- login ---- */
-
-static void set_name(char **at, struct span name)
-{
-	mem_free(at);
-	*at = name.n > 0 ? mem_span_dup(name) : NULL;
-}
-
-/* The name that routes is the one to act as, if the client gave one. */
-static bool take_names(struct session *s, const struct sasl_identity *who)
-{
-	char user[USER_NAME_MAX], auth[USER_NAME_MAX];
-	struct out u, a;
-
-	out_init(&u, user, sizeof(user));
-	out_init(&a, auth, sizeof(auth));
-	if (!user_name_canonical(&u, who->authorize.n > 0 ? who->authorize : who->authenticate, s->env->local_case) ||
-	    !user_name_canonical(&a, who->authenticate, s->env->local_case))
-		return false;
-	set_name(&s->user, out_written(&u));
-	set_name(&s->auth, span_eq(out_written(&u), out_written(&a)) ? (struct span){ 0 } : out_written(&a));
-	return true;
-}
-
-static void failed(struct session *s, enum login_reason why)
-{
-	session_go(s, session_login_failed(s, why, (struct span){ 0 }, NULL));
-}
-
-static void log_in(struct session *s, const struct sasl_identity *who)
-{
-	bool named = take_names(s, who);	/* first: the log of a refusal has the name */
-
-	if (!login_is_allowed(s)) {
-		failed(s, LOGIN_NO_TLS);
-	} else if (!named) {
-		failed(s, LOGIN_BAD_NAME);
-	} else if (s->env->draining) {
-		failed(s, LOGIN_DRAINING);
-	} else {
-		login_keep(s->login, who);
-		s->login->unavailable = 0;
-		session_go(s, STEP_ROUTE);
-	}
-}
-
-/* An attempt begins: nothing of the one before may be left. */
-static void begin_attempt(struct session *s, const struct imap_command *cmd, const char *mechanism)
-{
-	struct login *l = s->login;
-
-	login_forget(l);
-	set_name(&s->user, (struct span){ 0 });
-	set_name(&s->auth, (struct span){ 0 });
-	s->mechanism = mechanism;
-	memcpy(l->tag, cmd->tag.p, cmd->tag.n);
-	l->tag_len = cmd->tag.n;
-}
-
-static void sasl_message(struct session *s, struct span base64)
-{
-	struct sasl_identity who = { 0 };
-	char *message = mem_new(base64.n + 1);
-	size_t n;
-
-	if (!base64_decode(base64, message, base64.n, &n))
-		failed(s, LOGIN_BAD_BASE64);
-	else if (!sasl_plain_parse(span_mem(message, n), &who))
-		failed(s, LOGIN_BAD_SASL);
-	else
-		log_in(s, &who);
-	mem_wipe_free(&message, base64.n + 1);
-}
-
-/* The line behind our "+ ". */
-static void sasl_answer(struct session *s, struct span line)
-{
-	s->login->in_sasl = false;
-	if (span_is(line, "*"))
-		failed(s, LOGIN_ABORTED);
-	else
-		sasl_message(s, line);
-}
-
 /* ---- the commands ---- */
 
 static void do_capability(struct session *s, const struct imap_command *cmd)
 {
-	char line[256];
+	char line[CAPABILITY_LINE_MAX];
 	struct out o;
 
 	out_init(&o, line, sizeof(line));
@@ -243,32 +168,6 @@ static void do_starttls(struct session *s, const struct imap_command *cmd)
 		session_go(s, STEP_TLS);
 }
 
-static void do_login(struct session *s, const struct imap_command *cmd)
-{
-	struct sasl_identity who = { .authenticate = cmd->user, .password = cmd->password };
-
-	begin_attempt(s, cmd, "LOGIN");
-	log_in(s, &who);
-}
-
-static void do_authenticate(struct session *s, const struct imap_command *cmd)
-{
-	struct login *l = s->login;
-
-	l->sasl = sasl_find(cmd->mechanism);
-	begin_attempt(s, cmd, l->sasl == SASL_NONE ? "unknown" : sasl_name(l->sasl));
-	if (l->sasl == SASL_NONE) {
-		failed(s, LOGIN_MECHANISM);
-	} else if (cmd->has_initial) {
-		sasl_message(s, cmd->initial);
-	} else if (!login_is_allowed(s)) {
-		failed(s, LOGIN_NO_TLS);	/* better before the password than after */
-	} else {
-		l->in_sasl = true;
-		client_say(s, "+ ");
-	}
-}
-
 static void do_unknown(struct session *s, const struct imap_command *cmd)
 {
 	bad(s, cmd->tag, "Unknown command, or not before login.");
@@ -282,8 +181,8 @@ static void (*const commands[])(struct session *s, const struct imap_command *cm
 	[IMAP_ID]		= do_id,
 	[IMAP_ENABLE]		= do_enable,
 	[IMAP_STARTTLS]		= do_starttls,
-	[IMAP_LOGIN]		= do_login,
-	[IMAP_AUTHENTICATE]	= do_authenticate,
+	[IMAP_LOGIN]		= client_login,
+	[IMAP_AUTHENTICATE]	= client_authenticate,
 };
 
 /* ---- from bytes to commands ---- */
@@ -303,7 +202,7 @@ static size_t command_max(const struct login *l)
 }
 
 /* The command in the first l->scanned bytes is done with, whatever became of it. */
-static void next_command(struct login *l)
+void client_next_command(struct login *l)
 {
 	input_consume(&l->in, l->scanned);
 	l->scanned = 0;
@@ -319,7 +218,7 @@ static void whole_command(struct session *s)
 		commands[cmd.verb](s, &cmd);
 	else
 		bad(s, cmd.tag, cmd.why);
-	next_command(l);
+	client_next_command(l);
 }
 
 /* The tag of the command under way; n = 0 if it has none that may be echoed. */
@@ -337,17 +236,14 @@ static struct span tag_so_far(const struct login *l)
 static void refuse_literal(struct session *s)
 {
 	bad(s, tag_so_far(s->login), "Literal too large.");
-	next_command(s->login);
+	client_next_command(s->login);
 }
 
 /* Better before the password than after. */
 static void refuse_login(struct session *s, struct span tag)
 {
-	struct imap_command cmd = { .tag = tag };
-
-	begin_attempt(s, &cmd, "LOGIN");
-	failed(s, LOGIN_NO_TLS);
-	next_command(s->login);
+	client_refuse_login(s, tag);
+	client_next_command(s->login);
 }
 
 /* One that waits for our "+" is refused before it sends; one that does not is already sending. */
@@ -361,32 +257,11 @@ static void literal_announced(struct session *s)
 			session_close(s, SESSION_CLIENT_LITERAL);
 	} else if (!fits) {
 		refuse_literal(s);
-	} else if (!login_is_allowed(s) && begins(l->in.p, l->in.len, "LOGIN ") && tag_so_far(l).n > 0) {
+	} else if (!client_login_is_allowed(s) && begins(l->in.p, l->in.len, "LOGIN ") && tag_so_far(l).n > 0) {
 		refuse_login(s, tag_so_far(l));
 	} else {
 		client_say(s, "+ OK");
 	}
-}
-
-/* false: more bytes are needed first. */
-static bool take_sasl_line(struct session *s)
-{
-	struct login *l = s->login;
-	char *lf = l->in.len > 0 ? memchr(l->in.p, '\n', l->in.len) : NULL;
-	size_t n = lf ? (size_t)(lf - l->in.p) : l->in.len;
-
-	if (n > SASL_LINE_MAX + 1) {
-		session_close(s, SESSION_CLIENT_LINE);
-		return false;
-	}
-	if (!lf)
-		return false;
-	l->scanned = n + 1;
-	if (n > 0 && l->in.p[n - 1] == '\r')
-		n--;
-	sasl_answer(s, span_mem(l->in.p, n));
-	next_command(l);
-	return true;
 }
 
 static bool take_command(struct session *s)
@@ -417,12 +292,17 @@ static bool take_command(struct session *s)
 	return false;
 }
 
+static bool is_heard(const struct session *s)
+{
+	return (s->step == STEP_COMMAND || client_owes_answer(s)) && !s->client.waiting;
+}
+
 void client_dialogue_run(struct session *s)
 {
-	while (s->step == STEP_COMMAND && !s->client.waiting)
-		if (!(s->login->in_sasl ? take_sasl_line(s) : take_command(s)))
+	while (is_heard(s))
+		if (!(s->login->sasl_state != SASL_STATE_NONE ? client_sasl_line(s) : take_command(s)))
 			break;
-	if (s->step == STEP_COMMAND && !s->client.waiting && s->client.ended)
+	if (is_heard(s) && s->client.ended)
 		session_close(s, SESSION_CLIENT_GONE);
 }
 

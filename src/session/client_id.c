@@ -93,6 +93,25 @@ static bool set_proxy_ttl(struct id_walk *w, struct span value)
 	return true;
 }
 
+/* For the log alone, and each an idle session keeps: so not all of what might be sent. */
+static bool keep_text(char **at, struct span value)
+{
+	mem_free(at);
+	if (value.n > 0)
+		*at = mem_span_dup(span_mem(value.p, value.n < CLIENT_TEXT_MAX ? value.n : CLIENT_TEXT_MAX));
+	return true;
+}
+
+static bool set_name(struct id_walk *w, struct span value)
+{
+	return keep_text(&w->session->client_name, value);
+}
+
+static bool set_version(struct id_walk *w, struct span value)
+{
+	return keep_text(&w->session->client_version, value);
+}
+
 static const struct id_key {
 	const char *name;
 	bool trust;		/* taken only from trusted-networks */
@@ -104,6 +123,8 @@ static const struct id_key {
 	{ "x-connected-port",	true, set_connected_port },
 	{ "x-session-id",	true, set_session_id },
 	{ "x-proxy-ttl",	true, set_proxy_ttl },
+	{ "name",		false, set_name },
+	{ "version",		false, set_version },
 };
 
 static const struct id_key *find_key(struct span name)

@@ -84,14 +84,17 @@ static struct span keep(char **at, struct span from)
 
 void login_keep(struct login *l, const struct sasl_identity *who)
 {
-	char *at;
+	size_t n = who->authorize.n + who->authenticate.n + who->secret.n;
+	char *secret = mem_new(n + 1), *at = secret;
+	struct sasl_identity kept;
 
+	kept.authorize = keep(&at, who->authorize);
+	kept.authenticate = keep(&at, who->authenticate);
+	kept.secret = keep(&at, who->secret);
 	login_forget(l);
-	l->secret_len = who->authorize.n + who->authenticate.n + who->password.n;
-	at = l->secret = mem_new(l->secret_len + 1);
-	l->who.authorize = keep(&at, who->authorize);
-	l->who.authenticate = keep(&at, who->authenticate);
-	l->who.password = keep(&at, who->password);
+	l->secret = secret;
+	l->secret_len = n;
+	l->who = kept;
 }
 
 void login_forget(struct login *l)

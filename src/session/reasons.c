@@ -52,6 +52,8 @@ const struct login_reason_text login_reasons[LOGIN_NREASONS] = {
 					    "NO [AUTHENTICATIONFAILED] Authentication failed." },
 	[LOGIN_BAD_BASE64]		= { "bad-base64", "invalid base64", "BAD Invalid base64." },
 	[LOGIN_BAD_SASL]		= { "bad-sasl", "invalid SASL message", "BAD Invalid authentication data." },
+	[LOGIN_NOT_AS]			= { "not-as", "the certificate's user may not act as another",
+					    "NO [AUTHORIZATIONFAILED] Authorization failed." },
 	[LOGIN_ABORTED]			= { "aborted", "client aborted the login", "BAD Authentication aborted." },
 	[LOGIN_MECHANISM]		= { "mechanism", "mechanism not supported",
 					    "NO [CANNOT] Authentication mechanism not supported." },
@@ -74,5 +76,7 @@ const struct login_reason_text login_reasons[LOGIN_NREASONS] = {
 					    SERVERBUG },
 	[LOGIN_BACKEND_SERVERBUG]	= { "backend-serverbug", "backend says it is misconfigured", SERVERBUG },
 	[LOGIN_LOOP]			= { "loop", "came through too many proxies: a loop", SERVERBUG },
+	[LOGIN_BACKEND_REFERRAL]	= { "backend-referral", "backend refers the user to where Sluice does not go",
+					    SERVERBUG },
 	[LOGIN_DRAINING]		= { "draining", "the server stops", UNAVAILABLE },
 };

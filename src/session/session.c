@@ -117,7 +117,7 @@ static bool backend_is_open(const struct session *s)
 static void want_in_dialogue(struct session *s)
 {
 	struct login *l = s->login;
-	size_t client_max = s->step == STEP_COMMAND ? INPUT_MAX : PIPELINED_MAX;
+	size_t client_max = s->step == STEP_COMMAND || client_owes_answer(s) ? INPUT_MAX : PIPELINED_MAX;
 	bool backend_hears = l->state == BACKEND_ANNOUNCE;	/* and what it says stays where it is, for it may be TLS */
 	bool backend_talks = l->state != BACKEND_IDLE && l->state != BACKEND_TLS && l->state != BACKEND_SECURING;
 
@@ -136,8 +136,7 @@ static void want_in_relay(struct half *h)
 
 void session_settle(struct session *s)
 {
-	if (s->step == STEP_COMMAND)
-		client_dialogue_run(s);
+	client_dialogue_run(s);
 	if (s->step < STEP_RELAY) {
 		want_in_dialogue(s);
 	} else if (s->step == STEP_RELAY) {
@@ -171,7 +170,8 @@ static enum session_step routed(struct session *s, const struct route_answer *a)
 	case ROUTE_FOUND:
 		s->to = a->backend;
 		s->routed_by = a->by;
-		memcpy(s->login->login_as, a->login_as, sizeof(a->login_as));
+		backend_login_as(s, a->login_as);
+		s->login->referrals = 0;
 		return STEP_CONNECT;
 	case ROUTE_CLOSED: {
 		char text[DIRECTORY_REASON_MAX + 32];
@@ -277,7 +277,7 @@ static void on_deadline(struct timer *t)
 		session_close(s, SESSION_PROXY_SLOW);
 	else if (s->step == STEP_TLS)
 		session_close(s, SESSION_CLIENT_SLOW_TLS);
-	else if (s->step == STEP_COMMAND)
+	else if (s->step == STEP_COMMAND || client_owes_answer(s))
 		session_close(s, SESSION_CLIENT_SLOW_LOGIN);
 	else if (s->step == STEP_PENALTY)
 		session_go(s, say_failed(s, span_mem(s->login->failure, s->login->failure_len)));
@@ -455,6 +455,8 @@ static void free_session(struct reap_item *item)
 	login_free(&s->login);
 	mem_free(&s->user);
 	mem_free(&s->auth);
+	mem_free(&s->client_name);
+	mem_free(&s->client_version);
 	mem_free(&s->given_id);
 	proxied_free(&s->proxied);
 	mem_free(&s);

@@ -94,6 +94,10 @@ void session_log_end(struct session *s, const char *detail)
 	log_tls(&l, s);
 	if (s->proxied)
 		log_proxied(&l, s->proxied);
+	if (s->client_name)
+		log_field(&l, "client-name", span_of(s->client_name));
+	if (s->client_version)
+		log_field(&l, "client-version", span_of(s->client_version));
 	log_seconds(&l, "seconds", s->env->loop->timers.now - s->began);
 	log_str(&l, "reason", session_reasons[s->why].name);
 	log_str(&l, "why", session_reasons[s->why].log);

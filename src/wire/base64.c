@@ -38,10 +38,9 @@ static size_t padding(struct span in)
 	return in.p[in.n - 2] == '=' ? 2 : 1;
 }
 
-/* A group is read whole before its bytes are written: out may be where in is. */
-bool base64_decode(struct span in, void *out, size_t cap, size_t *len)
+/* A group is read whole before its bytes are written: to may be where in is. NULL: they are not wanted. */
+static bool decode(struct span in, unsigned char *to, size_t cap, size_t *len)
 {
-	unsigned char *to = out;
 	size_t total, done = 0;
 
 	*len = 0;
@@ -58,11 +57,24 @@ bool base64_decode(struct span in, void *out, size_t cap, size_t *len)
 			return false;
 		if (bits & 0xffffffu >> (8 * bytes))	/* two spellings of the same bytes: not allowed */
 			return false;
-		for (size_t i = 0; i < bytes; i++)
-			to[done++] = bits >> (16 - 8 * i) & 0xff;
+		for (size_t i = 0; to && i < bytes; i++)
+			to[done + i] = bits >> (16 - 8 * i) & 0xff;
+		done += bytes;
 	}
 	*len = done;
 	return true;
+}
+
+bool base64_decode(struct span in, void *out, size_t cap, size_t *len)
+{
+	return decode(in, out, cap, len);
+}
+
+bool base64_is_valid(struct span in)
+{
+	size_t len;
+
+	return decode(in, NULL, SIZE_MAX, &len);
 }
 
 /* One group: the n bytes at p (1 to 3) as four characters. */

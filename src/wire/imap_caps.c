@@ -26,8 +26,7 @@ static const struct {
 	{ "ENABLE",			IMAP_CAP_ENABLE },
 };
 
-/* Takes the next word off the list; spaces around words do not count. */
-static bool next_word(struct span *list, struct span *word)
+bool imap_caps_next(struct span *list, struct span *word)
 {
 	size_t from = 0, to;
 
@@ -63,7 +62,7 @@ void imap_caps_parse(struct imap_caps *caps, struct span list)
 	struct span word;
 
 	*caps = (struct imap_caps){ .known = true };
-	while (next_word(&list, &word))
+	while (imap_caps_next(&list, &word))
 		caps->set |= find_cap(word);
 	if (caps->set & IMAP_CAP_IMAP4REV2)
 		caps->set |= IMAP_CAP_LITERAL_MINUS;
@@ -78,12 +77,17 @@ static bool is_printable(struct span word)
 	return true;
 }
 
+bool imap_caps_is_word(struct span word)
+{
+	return word.n > 0 && is_printable(word) && !memchr(word.p, ']', word.n) && !memchr(word.p, '"', word.n);
+}
+
 void imap_caps_filter(struct out *o, struct span list, uint32_t drop)
 {
 	const char *between = "";
 	struct span word;
 
-	while (next_word(&list, &word)) {
+	while (imap_caps_next(&list, &word)) {
 		if (find_cap(word) & drop || !is_printable(word))
 			continue;
 		out_str(o, between);

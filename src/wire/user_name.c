@@ -79,6 +79,29 @@ bool user_name_canonical(struct out *o, struct span name, enum user_name_case lo
 	return out_ok(o);
 }
 
+bool user_name_route(struct out *o, struct span name, const struct user_name_rules *rules)
+{
+	char whole[USER_NAME_MAX];
+	struct out w;
+
+	if (!rules->default_domain || name.n == 0 || memchr(name.p, '@', name.n))
+		return user_name_canonical(o, name, rules->local);
+	out_init(&w, whole, sizeof(whole));
+	out_span(&w, name);
+	out_chr(&w, '@');
+	out_str(&w, rules->default_domain);
+	return out_ok(&w) && user_name_canonical(o, out_written(&w), rules->local);
+}
+
+bool user_name_cut_master(struct span name, char separator, struct span *user, struct span *master)
+{
+	const char *at = separator && name.n > 0 ? memchr(name.p, separator, name.n) : NULL;
+
+	*user = at ? span_mem(name.p, at - name.p) : name;
+	*master = at ? span_mem(at + 1, name.n - user->n - 1) : (struct span){ 0 };
+	return !at || (user->n > 0 && master->n > 0);
+}
+
 static bool is_plain(char c)
 {
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||

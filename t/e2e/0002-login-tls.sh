@@ -11,7 +11,7 @@ END
 at=$(port imaps)
 
 conversation "login under TLS 1.3, nothing about STARTTLS or LOGINDISABLED is offered" "$at" --tls <<END
-S: ^\* OK \[CAPABILITY IMAP4rev1 SASL-IR LITERAL\+ ID ENABLE IDLE AUTH=PLAIN\]
+S: ^\* OK \[CAPABILITY IMAP4rev1 SASL-IR LITERAL\+ ID ENABLE IDLE AUTH=PLAIN AUTH=LOGIN\]
 C: a LOGIN berta "$PASSWORD"
 S: ^a OK \[CAPABILITY
 C: b LIST "" on-mb1

@@ -73,7 +73,7 @@ static void check_small_room(struct span text, bool ok)
 	struct user_map *m;
 
 	memset(err, 'x', room);
-	m = user_map_parse("map", text, cluster, USER_NAME_LOWER, err, room);
+	m = user_map_parse("map", text, cluster, &(struct user_name_rules){ 0 }, err, room);
 	MUST(!m == !ok);
 	MUST(m || memchr(err, '\0', room));
 	user_map_unref(&m);
@@ -218,7 +218,7 @@ static char *new_plain(struct out *o, struct span text)
 static void check_plain(struct span plain, size_t users, enum user_name_case local)
 {
 	char err[ERR_MAX] = "", *buf;
-	struct user_map *m = user_map_parse("plain", plain, cluster, local, err, sizeof(err));
+	struct user_map *m = user_map_parse("plain", plain, cluster, &(struct user_name_rules){ .local = local }, err, sizeof(err));
 	struct out again;
 
 	MUST(m && user_map_users(m) == users);
@@ -235,7 +235,7 @@ static void check_twice(struct span plain, enum user_name_case local)
 
 	memcpy(buf, plain.p, plain.n);
 	memcpy(buf + plain.n, plain.p, plain.n);
-	MUST(!user_map_parse("map", span_mem(buf, 2 * plain.n), cluster, local, err, sizeof(err)));
+	MUST(!user_map_parse("map", span_mem(buf, 2 * plain.n), cluster, &(struct user_name_rules){ .local = local }, err, sizeof(err)));
 	MUST(strstr(err, " already; ") != NULL);
 	free(buf);
 }
@@ -260,7 +260,7 @@ static void check_map(const struct user_map *m, struct span text, enum user_name
 static bool check_file(struct span text, enum user_name_case local)
 {
 	char err[ERR_MAX] = "";
-	struct user_map *m = user_map_parse("map", text, cluster, local, err, sizeof(err));
+	struct user_map *m = user_map_parse("map", text, cluster, &(struct user_name_rules){ .local = local }, err, sizeof(err));
 	bool ok = m != NULL;
 
 	MUST(ok == (err[0] == '\0'));

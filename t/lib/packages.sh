@@ -10,7 +10,7 @@ packages_for()
 	case $1 in
 	build)	echo gcc libc6-dev make autoconf automake pkg-config libssl-dev libev-dev libhiredis-dev libconfig-dev libc-ares-dev libcmocka-dev ;;
 	demo)	echo "$(packages_for build)" openssl python3 curl dovecot-core dovecot-imapd util-linux ;;
-	test)	echo "$(packages_for demo)" redis-server redis-tools mandoc ;;
+	test)	echo "$(packages_for demo)" redis-server redis-tools mandoc mutt isync fetchmail ;;
 	*)	return 1 ;;
 	esac
 }

@@ -149,6 +149,7 @@ static bool tls_facts(struct conn *c, struct conn_tls *facts)
 		return false;
 	*facts = (struct conn_tls){
 		.version = "TLSv1.3", .cipher = "TLS_AES_128_GCM_SHA256", .name = f->sni[0] ? f->sni : NULL,
+		.client_name = f->cert[0] ? f->cert : NULL,
 	};
 	return true;
 }

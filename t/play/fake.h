@@ -44,7 +44,7 @@ struct fake {
 	unsigned nmarks, marks_seen;
 	unsigned tell;			/* once: CONN_CONNECTED, CONN_SECURED, CONN_FAILED */
 	char phrase[FAKE_PHRASE_MAX];	/* why it failed */
-	char sni[FAKE_PHRASE_MAX];
+	char sni[FAKE_PHRASE_MAX], cert[FAKE_PHRASE_MAX];	/* what the client asks for; whom its certificate names */
 	bool dialling, securing, secure;
 	bool in_end, end_seen, reset, half_closed;
 	uint64_t moved;			/* grows with whatever is read or written */

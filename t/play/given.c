@@ -38,6 +38,15 @@ void given_listener(struct scene *sc, struct span args)
 	}
 }
 
+static void set_address(struct scene *sc, struct backend *b, struct span v)
+{
+	char *text = mem_span_dup(v), err[128];
+
+	if (!endpoint_parse(&b->endpoint, text, 143, err, sizeof(err)))
+		stage_fail(sc->stage, "%s", err);
+	mem_free(&text);
+}
+
 static void set_backend(struct scene *sc, struct backend *b, struct span word)
 {
 	struct span v;
@@ -52,6 +61,8 @@ static void set_backend(struct scene *sc, struct backend *b, struct span word)
 		b->pipelining = read_yes(v);
 	else if (words_value(word, "method", &v))
 		b->method = span_is(v, "login") ? BACKEND_METHOD_LOGIN : BACKEND_METHOD_PLAIN;
+	else if (words_value(word, "address", &v))
+		set_address(sc, b, v);
 	else if (words_value(word, "group", &v))
 		sc->stage->group_of[b->number] = mem_span_dup(v);
 	else if (words_value(word, "weight", &v))
@@ -60,10 +71,12 @@ static void set_backend(struct scene *sc, struct backend *b, struct span word)
 		b->master_user = mem_span_dup(v);
 	else if (words_value(word, "master-password", &v))
 		b->master_password = mem_span_dup(v);
-	else
+	else if (!words_value(word, "auth", &v))
 		scene_bad_word(sc, word);
-	if (b->master_user)
+	if (words_value(word, "master-user", &v))
 		b->auth = BACKEND_AUTH_MASTER;
+	if (words_value(word, "auth", &v))
+		b->auth = span_is(v, "forward") ? BACKEND_AUTH_FORWARD : BACKEND_AUTH_MASTER;
 }
 
 void given_backend(struct scene *sc, struct span args)
@@ -99,6 +112,33 @@ static void set_user(struct scene *sc, struct stage_user *u, struct span word)
 	} else {
 		scene_bad_word(sc, word);
 	}
+}
+
+static void set_setting(struct scene *sc, struct span word)
+{
+	struct stage *st = sc->stage;
+	struct span v;
+
+	if (words_value(word, "username-case", &v))
+		st->env.names.local = span_is(v, "keep") ? USER_NAME_KEEP : USER_NAME_LOWER;
+	else if (words_value(word, "default-domain", &v))
+		st->env.names.default_domain = st->default_domain = mem_span_dup(v);
+	else if (words_value(word, "master-separator", &v))
+		st->env.names.master_separator = v.p[0];
+	else if (words_value(word, "capabilities", &v))
+		st->env.capabilities = st->capabilities = mem_span_dup(v);
+	else if (words_value(word, "compress", &v))
+		st->env.hide_compress = span_is(v, "hide");
+	else
+		scene_bad_word(sc, word);
+}
+
+void given_settings(struct scene *sc, struct span args)
+{
+	struct span word;
+
+	while (words_next(&args, &word))
+		set_setting(sc, word);
 }
 
 /* A user that is there already gets a new record. */

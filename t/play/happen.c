@@ -8,14 +8,12 @@
 
 void client_connects(struct scene *sc, struct span args)
 {
-	struct span word, v = { "", 0 };
-	char *sni;
+	struct span word, sni = { "", 0 }, cert = { "", 0 };
 
-	if (words_next(&args, &word) && !words_value(word, "sni", &v))
-		scene_bad_word(sc, word);
-	sni = mem_span_dup(v);
-	stage_open_client(sc->stage, sni);
-	mem_free(&sni);
+	while (words_next(&args, &word))
+		if (!words_value(word, "sni", &sni) && !words_value(word, "cert", &cert))
+			scene_bad_word(sc, word);
+	stage_open_client(sc->stage, sni, cert);
 }
 
 static void send_piece(struct scene *sc, struct fake *f, const char *p, size_t n)

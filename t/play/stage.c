@@ -194,7 +194,6 @@ struct stage *stage_new(size_t room_a_turn)
 	st->env = (struct session_env){
 		.loop = &st->loop,
 		.id_prefix = "run.0",
-		.local_case = USER_NAME_LOWER,
 		.trusted_proxies = { .items = st->trusted_proxies },
 		.trusted_networks = { .items = st->trusted_networks },
 		.times = { 10, 60, 30, 5, 0 },
@@ -221,6 +220,8 @@ static void free_texts(struct stage *st)
 	for (unsigned i = 0; i < STAGE_BACKENDS_MAX; i++)
 		mem_free(&st->group_of[i]);
 	mem_free(&st->asked);
+	mem_free(&st->default_domain);
+	mem_free(&st->capabilities);
 }
 
 void stage_free(struct stage **at)
@@ -261,7 +262,7 @@ static bool complete_cluster(struct stage *st)
 	return true;
 }
 
-bool stage_open_client(struct stage *st, const char *sni)
+bool stage_open_client(struct stage *st, struct span sni, struct span cert)
 {
 	struct addr peer = st->from;
 	struct session *s;
@@ -270,7 +271,8 @@ bool stage_open_client(struct stage *st, const char *sni)
 		return false;
 	peer.port = 40001;
 	st->client = add_fake(st, "client");
-	snprintf(st->client->sni, sizeof(st->client->sni), "%s", sni);
+	snprintf(st->client->sni, sizeof(st->client->sni), "%.*s", (int)sni.n, sni.p);
+	snprintf(st->client->cert, sizeof(st->client->cert), "%.*s", (int)cert.n, cert.p);
 	s = session_new(&st->env, &st->listener, &peer);
 	fake_open(st->client, session_client_conn(s), &st->loop, session_client_event);
 	st->opened++;

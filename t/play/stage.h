@@ -38,6 +38,7 @@ struct stage {
 	struct net_loop loop;
 	struct cluster *cluster;
 	char *group_of[STAGE_BACKENDS_MAX];
+	char *default_domain, *capabilities;
 	struct session_listener listener;
 	struct session_env env;
 	struct cidr trusted_proxies[STAGE_NETWORKS_MAX], trusted_networks[STAGE_NETWORKS_MAX];
@@ -75,7 +76,7 @@ void stage_fail(struct stage *st, const char *fmt, ...) __attribute__((format(pr
 struct stage_user *stage_user(struct stage *st, const char *name);	/* there, or new; NULL: too many */
 
 /* The client connects: the first time, the cluster is complete. */
-bool stage_open_client(struct stage *st, const char *sni);
+bool stage_open_client(struct stage *st, struct span sni, struct span cert);
 
 /* Turns of the loop until nobody has anything to be told. */
 void stage_settle(struct stage *st);

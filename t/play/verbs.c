@@ -64,6 +64,7 @@ static const struct verb verbs[] = {
 	{ "given listener",		SETS,	 given_listener,   0, 0 },
 	{ "given backend",		SETS,	 given_backend,	   0, 0 },
 	{ "given user",			SETS,	 given_user,	   0, 0 },
+	{ "given settings",		SETS,	 given_settings,   0, 0 },
 	{ "given secret",		SETS,	 given_secret,	   0, 0 },
 	{ "given directory",		SETS,	 given_directory,  0, 0 },
 	{ "given trusted proxies",	SETS,	 given_trusted_proxies, 0, 0 },

@@ -56,6 +56,7 @@ void scene_ends(struct stage *st);			/* the same, and nobody is there any more *
 verb_fn given_listener;
 verb_fn given_backend;
 verb_fn given_user;
+verb_fn given_settings;
 verb_fn given_secret;
 verb_fn given_directory;
 verb_fn given_trusted_proxies;

@@ -269,6 +269,51 @@ static void everything_a_backend_owns_is_freed_with_the_cluster(void **s)
 	assert_null(c);
 }
 
+static void a_backend_is_found_by_the_address_the_settings_give(void **s)
+{
+	static const char *const addresses[] = { "10.0.0.1", "mb2.example.org:1143", "[2001:db8::1]:143", "unix:/run/imap" };
+	struct cluster *c = cluster_new();
+	char name[] = "b0";
+
+	(void)s;
+	for (size_t i = 0; i < 4; i++) {
+		name[1] = (char)('0' + i);
+		assert_true(endpoint_parse(&cluster_add_backend(c, name)->endpoint, addresses[i], 143, err, sizeof(err)));
+	}
+	assert_ptr_equal(cluster_find_address(c, span_of("10.0.0.1"), 143), c->backends[0]);
+	assert_ptr_equal(cluster_find_address(c, span_of("MB2.Example.org"), 1143), c->backends[1]);
+	assert_ptr_equal(cluster_find_address(c, span_of("2001:db8::1"), 143), c->backends[2]);
+	assert_null(cluster_find_address(c, span_of("10.0.0.1"), 1143));
+	assert_null(cluster_find_address(c, span_of("10.0.0.10"), 143));
+	assert_null(cluster_find_address(c, span_of("mb2.example.org"), 143));
+	assert_null(cluster_find_address(c, span_of("mb2.example.org."), 1143));
+	assert_null(cluster_find_address(c, span_of("/run/imap"), 0));
+	assert_null(cluster_find_address(c, span_of(""), 143));
+	cluster_free(&c);
+}
+
+static void a_group_lists_what_each_of_its_backends_is_known_to_list(void **s)
+{
+	struct cluster *c = cluster_new();
+	struct backend *a = cluster_add_backend(c, "a"), *b = cluster_add_backend(c, "b");
+	const char *const groups[] = { NULL, NULL };
+
+	(void)s;
+	assert_true(cluster_finish(c, groups, NULL, err, sizeof(err)));
+	assert_false(group_lists(c->default_group, 1, 0));
+	assert_false(group_has_one_with(c->default_group, 1));
+	a->caps = BACKEND_CAPS_KNOWN | 5;
+	assert_false(group_lists(c->default_group, 1, 0));
+	assert_true(group_has_one_with(c->default_group, 1));
+	assert_false(group_has_one_with(c->default_group, 2));
+	b->caps = BACKEND_CAPS_KNOWN | 3;
+	assert_true(group_lists(c->default_group, 1, 0));
+	assert_false(group_lists(c->default_group, 3, 0));
+	assert_false(group_lists(c->default_group, 1, 4));
+	assert_true(group_lists(c->default_group, 1, 8));
+	cluster_free(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +332,8 @@ int main(void)
 		cmocka_unit_test(no_backend_is_refused),
 		cmocka_unit_test(a_weight_that_hashing_cannot_take_is_refused),
 		cmocka_unit_test(the_number_of_backends_is_bounded),
+		cmocka_unit_test(a_backend_is_found_by_the_address_the_settings_give),
+		cmocka_unit_test(a_group_lists_what_each_of_its_backends_is_known_to_list),
 		cmocka_unit_test(everything_a_backend_owns_is_freed_with_the_cluster),
 	};
 	return cmocka_run_group_tests_name("backend", tests, NULL, NULL);

@@ -15,6 +15,7 @@ static void expect_decoded(const char *text, const void *bytes, size_t n)
 	assert_true(base64_decode(span_of(text), buf, sizeof(buf), &len));
 	assert_int_equal(len, n);
 	assert_memory_equal(buf, bytes, n);
+	assert_true(base64_is_valid(span_of(text)));
 }
 
 static void expect_refused(const char *text)
@@ -23,6 +24,7 @@ static void expect_refused(const char *text)
 	size_t len;
 
 	assert_false(base64_decode(span_of(text), buf, sizeof(buf), &len));
+	assert_false(base64_is_valid(span_of(text)));
 }
 
 static void the_rfc_s_examples_decode(void **s)

@@ -667,7 +667,53 @@ static void a_master_login_needs_user_and_password(void **state)
 	       "F/c:2: backend.b.auth: auth = \"master\" needs master-user; set it, or auth = \"forward\"\n"
 	       "F/c:2: backend.b.auth: auth = \"master\" needs master-password-file; set it, or auth = \"forward\"\n");
 	refuse(LISTENER "backend: { b: { address = \"10.0.0.1\"; master-user = \"m\"; } }",
-	       "F/c:2: backend.b.master-user: has no effect without auth = \"master\"; set that, or leave this out\n");
+	       "F/c:2: backend.b.master-user: has no effect without master-password-file; set both, or neither\n");
+}
+
+static void a_master_for_certificates_alone_is_no_fault(void **state)
+{
+	struct settings *s;
+
+	(void)state;
+	put("master", SECRET "\n");
+	s = load(LISTENER "backend: { b: { address = \"10.0.0.1\"; master-user = \"m\"; master-password-file = \"$/master\"; } }");
+	assert_non_null(s);
+	assert_int_equal(s->cluster->backends[0]->auth, BACKEND_AUTH_FORWARD);
+	assert_string_equal(s->cluster->backends[0]->master_password, SECRET);
+	settings_unref(&s);
+}
+
+static void names_and_capabilities_are_settings(void **state)
+{
+	struct settings *s = load(MINIMAL "username-case = \"keep\"; default-domain = \"example.org\"; master-separator = \"*\";"
+				  "capabilities = \"IMAP4rev1 ID\"; compress = \"hide\";");
+
+	(void)state;
+	assert_non_null(s);
+	assert_int_equal(s->names.local, USER_NAME_KEEP);
+	assert_string_equal(s->names.default_domain, "example.org");
+	assert_int_equal(s->names.master_separator, '*');
+	assert_string_equal(s->capabilities, "IMAP4rev1 ID");
+	assert_true(s->hide_compress);
+	settings_unref(&s);
+	s = load(MINIMAL);
+	assert_non_null(s);
+	assert_int_equal(s->names.local, USER_NAME_LOWER);
+	assert_null(s->names.default_domain);
+	assert_int_equal(s->names.master_separator, '\0');
+	assert_null(s->capabilities);
+	assert_false(s->hide_compress);
+	settings_unref(&s);
+	refuse(MINIMAL "default-domain = \"exa mple\";", "F/c:3: default-domain: not a domain; one like \"example.org\" would be right\n");
+	refuse(MINIMAL "master-separator = \".\";",
+	       "F/c:3: master-separator: not one character that can stand between two names; \"*\" would be right\n");
+	refuse(MINIMAL "capabilities = \"IMAP4rev1 STARTTLS auth=PLAIN\";",
+	       "F/c:3: capabilities: STARTTLS is said where it applies; leave it out\n"
+	       "F/c:3: capabilities: auth=PLAIN is said where it applies; leave it out\n");
+	refuse(MINIMAL "capabilities = \"ID\";",
+	       "F/c:3: capabilities: clients look for IMAP4rev1 or IMAP4rev2; one of them must be among the words\n");
+	refuse(MINIMAL "capabilities = \"IMAP4rev1 X]Y\";",
+	       "F/c:3: capabilities: a word that no capability can be; letters, digits and such as \"-\" \"=\" \"+\" would be right\n");
 }
 
 #define MASTER "auth = \"master\"; master-user = \"m\"; master-password-file = \"$/master\"; "
@@ -1074,6 +1120,8 @@ int main(void)
 		cmocka_unit_test(a_unix_backend_with_verified_tls_needs_a_name),
 		cmocka_unit_test(a_ca_or_a_name_without_tls_would_be_a_false_comfort),
 		cmocka_unit_test(a_master_login_needs_user_and_password),
+		cmocka_unit_test(a_master_for_certificates_alone_is_no_fault),
+		cmocka_unit_test(names_and_capabilities_are_settings),
 		cmocka_unit_test(a_master_login_cannot_use_login),
 		cmocka_unit_test(with_a_master_login_other_hosts_are_let_in_only_if_the_listener_says_so),
 		cmocka_unit_test(a_group_section_needs_a_backend),

@@ -40,6 +40,8 @@ static int free_cluster(void **s)
 	return 0;
 }
 
+static const struct user_name_rules lowered;
+
 /* From a copy of just the right size, so that a sanitizer sees one byte too much. */
 static struct user_map *parse_span(struct span text, enum user_name_case local)
 {
@@ -50,7 +52,7 @@ static struct user_map *parse_span(struct span text, enum user_name_case local)
 	if (text.n)
 		memcpy(copy, text.p, text.n);
 	err[0] = '\0';
-	m = user_map_parse("map", span_mem(copy, text.n), cluster, local, err, sizeof(err));
+	m = user_map_parse("map", span_mem(copy, text.n), cluster, &(struct user_name_rules){ .local = local }, err, sizeof(err));
 	free(copy);
 	assert_true(!m == !!err[0]);
 	return m;
@@ -382,7 +384,7 @@ static void a_small_buffer_gets_whole_messages_only(void **s)
 
 		assert_non_null(small);
 		memset(small, 'x', room);
-		assert_null(user_map_parse("map", span_of(text), cluster, USER_NAME_LOWER, small, room));
+		assert_null(user_map_parse("map", span_of(text), cluster, &lowered, small, room));
 		assert_true(memchr(small, '\0', room) != NULL);
 		for (char *p = small; (p = strstr(p, "would be right")); p++)
 			told++;
@@ -490,7 +492,7 @@ static void a_file_is_the_same_wherever_reading_cuts_it(void **s)
 		text[before - 1] = '\n';
 		memcpy(text + before, lines, sizeof(lines));
 		write_file(name, text, before + sizeof(lines) - 1);
-		m = user_map_load(name, cluster, USER_NAME_LOWER, err, sizeof(err));
+		m = user_map_load(name, cluster, &lowered, err, sizeof(err));
 		assert_non_null(m);
 		assert_string_equal(found(m, "ann"), "mb1 - A b");
 		assert_string_equal(found(m, "ben"), "- south -");
@@ -511,7 +513,7 @@ static void a_line_longer_than_a_read_is_one_fault(void **s)
 	snprintf(name, sizeof(name), "%s/map", path);
 	for (size_t n = sizeof(text); n >= sizeof(text) - 6; n -= 6) {
 		write_file(name, text, n);
-		assert_null(user_map_load(name, cluster, USER_NAME_LOWER, err, sizeof(err)));
+		assert_null(user_map_load(name, cluster, &lowered, err, sizeof(err)));
 		snprintf(expect, sizeof(expect), "%s:1: the line is too long; at most 8192 bytes would be right", name);
 		assert_memory_equal(err, expect, strlen(expect));
 		assert_true(n == sizeof(text) ? strstr(err, "map:2: neither") != NULL : err[strlen(expect)] == '\0');
@@ -524,13 +526,13 @@ static void what_is_not_a_file_is_refused_at_once(void **s)
 
 	(void)s;
 	snprintf(name, sizeof(name), "%s/nothing", path);
-	assert_null(user_map_load(name, cluster, USER_NAME_LOWER, err, sizeof(err)));
+	assert_null(user_map_load(name, cluster, &lowered, err, sizeof(err)));
 	assert_non_null(strstr(err, "/nothing: cannot open: No such file"));
-	assert_null(user_map_load(path, cluster, USER_NAME_LOWER, err, sizeof(err)));
+	assert_null(user_map_load(path, cluster, &lowered, err, sizeof(err)));
 	assert_non_null(strstr(err, "not a regular file"));
 	snprintf(name, sizeof(name), "%s/fifo", path);
 	assert_int_equal(mkfifo(name, 0600), 0);
-	assert_null(user_map_load(name, cluster, USER_NAME_LOWER, err, sizeof(err)));
+	assert_null(user_map_load(name, cluster, &lowered, err, sizeof(err)));
 	assert_non_null(strstr(err, "/fifo: not a regular file"));
 }
 

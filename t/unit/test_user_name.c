@@ -63,6 +63,60 @@ static void names_that_only_look_alike_stay_apart(void **s)
 	expect_canonical("[`{@[`{", USER_NAME_LOWER, "[`{@[`{");
 }
 
+static void expect_route(const char *name, const struct user_name_rules *rules, const char *route)
+{
+	char buf[USER_NAME_MAX + 1];
+	struct out o;
+
+	out_init(&o, buf, sizeof(buf));
+	assert_true(user_name_route(&o, span_of(name), rules));
+	assert_string_equal(out_cstr(&o), route);
+}
+
+static void a_default_domain_is_for_names_without_one(void **s)
+{
+	const struct user_name_rules none = { 0 }, keep = { USER_NAME_KEEP, "Example.ORG", '*' };
+	char name[USER_NAME_MAX + 1], buf[2 * USER_NAME_MAX];
+	struct out o;
+
+	(void)s;
+	expect_route("Joe", &none, "joe");
+	expect_route("Joe", &keep, "Joe@example.org");
+	expect_route("Joe@X", &keep, "Joe@x");
+	expect_route("Joe@", &keep, "Joe@");
+	memset(name, 'x', sizeof(name));
+	out_init(&o, buf, sizeof(buf));
+	assert_true(user_name_route(&o, span_mem(name, USER_NAME_MAX - 12), &keep));
+	out_init(&o, buf, sizeof(buf));
+	assert_false(user_name_route(&o, span_mem(name, USER_NAME_MAX - 11), &keep));
+	assert_false(user_name_route(&o, span_of(""), &keep));
+	assert_false(user_name_route(&o, span_of("a\nb"), &keep));
+}
+
+static void expect_cut(const char *name, char separator, const char *user, const char *master)
+{
+	struct span u, m;
+
+	assert_true(user_name_cut_master(span_of(name), separator, &u, &m));
+	assert_true(span_is(u, user) && span_is(m, master));
+}
+
+static void a_master_stands_behind_the_first_separator(void **s)
+{
+	struct span u, m;
+
+	(void)s;
+	expect_cut("joe*adm", '*', "joe", "adm");
+	expect_cut("joe*a*b", '*', "joe", "a*b");
+	expect_cut("joe%adm", '*', "joe%adm", "");
+	expect_cut("joe*adm", '\0', "joe*adm", "");
+	expect_cut("", '*', "", "");
+	assert_false(user_name_cut_master(span_of("*adm"), '*', &u, &m));
+	assert_false(user_name_cut_master(span_of("joe*"), '*', &u, &m));
+	assert_false(user_name_cut_master(span_of("*"), '*', &u, &m));
+	assert_true(user_name_cut_master((struct span){ 0 }, '*', &u, &m));
+}
+
 static void a_name_has_a_length(void **s)
 {
 	char name[USER_NAME_MAX + 1], buf[USER_NAME_MAX];
@@ -192,6 +246,8 @@ int main(void)
 		cmocka_unit_test(a_domain_is_lowered_and_the_local_part_by_setting),
 		cmocka_unit_test(names_that_only_look_alike_stay_apart),
 		cmocka_unit_test(a_name_has_a_length),
+		cmocka_unit_test(a_default_domain_is_for_names_without_one),
+		cmocka_unit_test(a_master_stands_behind_the_first_separator),
 		cmocka_unit_test(control_bytes_are_refused),
 		cmocka_unit_test(valid_utf_8_is_known),
 		cmocka_unit_test(invalid_utf_8_is_known),
