@@ -62,6 +62,10 @@ struct worker_conf {
 
 #define WORKER_RUN_MAX 12
 
+/* Of the descriptors of a table (limit), those that no client gets: for what is no session at all, and for the backends' ends of logins
+ * under way, so that whoever is connected can log in. */
+unsigned long worker_descriptors_kept(unsigned long limit);
+
 /* What it has, it builds only when it runs. */
 struct worker *worker_new(const struct worker_conf *conf);
 

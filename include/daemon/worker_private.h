@@ -57,6 +57,7 @@ struct worker {
 	struct timer drained, leave;
 	double leave_until;
 	unsigned deals;			/* connections dealt so far */
+	unsigned long descriptors;	/* for clients, and backends they are logged in at */
 };
 
 /* On the loop w->ev, in the thread that runs it. false: a sentence in w->err, and nothing is left of it. */

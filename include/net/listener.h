@@ -29,11 +29,13 @@ int listener_open_unix(const char *path, char *err, size_t errlen);
 
 struct listener;
 typedef void listener_fn(struct listener *l, int fd, const struct addr *peer);	/* fd is the callee's now */
+typedef bool listener_full_fn(const struct listener *l);
 
 struct listener {
 	ev_io io;
 	struct net_loop *loop;
 	listener_fn *on_accept;
+	listener_full_fn *is_full;	/* asked before each accept: true rests as if descriptors had run out. NULL (after start): never */
 	void *arg;		/* the owner's */
 	const char *name;	/* for the log */
 	struct timer rest;

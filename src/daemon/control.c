@@ -22,7 +22,6 @@
 #include "route/last_known.h"
 #include "route/limits.h"
 
-#define DESCRIPTORS_SPARE 64	/* in each table, for what is not a session: log, loop, mailbox, Redis, resolver */
 
 /* ---- the steps of the start ---- */
 
@@ -147,9 +146,8 @@ static bool start_workers(struct control *c, char *err, size_t errlen)
 static unsigned long sessions_that_fit(const struct control *c)
 {
 	unsigned tables = worker_owns_files(c->seats[0].worker) ? c->nseats : 1;
-	unsigned long used = DESCRIPTORS_SPARE + c->sockets.nbound;
 
-	return c->descriptors > used ? (c->descriptors - used) / 2 * tables : 0;
+	return (c->descriptors - worker_descriptors_kept(c->descriptors)) / 2 * tables;
 }
 
 static void say_started(const struct control *c)

@@ -5,6 +5,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -18,6 +20,8 @@
 
 #define LEAVE_LOOK 0.05		/* seconds between two looks whether somebody lingers, or control takes our last mail */
 #define LEAVE_PATIENCE 3.0	/* seconds for those who linger */
+#define DESCRIPTORS_OURS 64	/* kept for loop, mailbox, log, listeners, Redis, resolver */
+#define DESCRIPTORS_LOGINS 1024	/* kept for backends that are being logged in at */
 #define MAIL_BATCH 64		/* mails a turn */
 
 /* ---- the end ---- */
@@ -118,6 +122,15 @@ static bool deal_to_another(struct worker *w, unsigned listener, int fd)
 		return false;
 	close(fd);
 	return true;
+}
+
+/* Counted, not asked of the kernel: a client each, a backend each that is logged in, and those that are closing politely. */
+static bool is_full(const struct listener *l)
+{
+	const struct door *d = l->arg;
+	const struct worker *w = d->worker;
+
+	return w->env.nsessions + w->env.nrelaying + w->loop.lingering >= w->descriptors;
 }
 
 static void on_accept(struct listener *l, int fd, const struct addr *peer)
@@ -224,11 +237,34 @@ static void open_doors(struct worker *w)
 		d->number = k->listener;
 		d->deals = k->deals;
 		listener_start(&d->listener, &w->loop, k->fd, w->listeners[k->listener].name, on_accept, d);
+		d->listener.is_full = is_full;
 	}
+}
+
+unsigned long worker_descriptors_kept(unsigned long limit)
+{
+	unsigned long for_us = limit / 4 < DESCRIPTORS_OURS ? limit / 4 : DESCRIPTORS_OURS;
+	unsigned long for_logins = limit / 16 < DESCRIPTORS_LOGINS ? limit / 16 : DESCRIPTORS_LOGINS;
+
+	return for_us + for_logins;
+}
+
+/* Where the table is common to all workers, each has its share. */
+static unsigned long descriptors_of(const struct worker *w)
+{
+	unsigned sharers = w->owns_files || w->conf.settings->workers == 0 ? 1 : (unsigned)w->conf.settings->workers;
+	struct rlimit files;
+	unsigned long limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
+		return ULONG_MAX;
+	limit = files.rlim_cur / sharers;
+	return limit - worker_descriptors_kept(limit);
 }
 
 void worker_open(struct worker *w)
 {
+	w->descriptors = descriptors_of(w);
 	open_doors(w);
 	ev_io_init(&w->mail, on_mail, w->conf.box, EV_READ);
 	ev_io_start(w->ev, &w->mail);

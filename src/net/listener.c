@@ -152,8 +152,13 @@ static enum outcome accept_one(struct listener *l)
 	struct sockaddr_storage ss = { 0 };
 	socklen_t n = sizeof(ss);
 	struct addr peer;
-	int fd = accept4(l->io.fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd;
 
+	if (l->is_full && l->is_full(l)) {
+		errno = EMFILE;
+		return EXHAUSTED;
+	}
+	fd = accept4(l->io.fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0)
 		return outcome_of(errno);
 	addr_from_sockaddr(&peer, (struct sockaddr *)&ss);

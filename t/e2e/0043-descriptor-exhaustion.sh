@@ -36,4 +36,18 @@ ok "accepting has resumed" logged 'event=accept-resumed'
 ok "one line each, not a flood" test "$(log_count 'event=accept-paused')" -le 3 -a "$(log_count 'event=accept-paused')" -eq "$(log_count 'event=accept-resumed')"
 ok "and logins work" sees anna mb1
 
+# Who is connected can log in, whoever else only holds a connection.
+cat >"$SCRATCH/hogs.py" <<'END'
+import sys, imapc
+address, password = sys.argv[1:]
+early = imapc.connect(address, timeout=15)
+early.line()
+hogs = [imapc.connect(address, timeout=15) for _ in range(150)]
+early.login('berta', password)
+early.good('NOOP')
+END
+paused=$(log_count 'event=accept-paused')
+is "a login in the midst of idle connections" "$("$PYTHON" "$SCRATCH/hogs.py" "$(port imap)" "$PASSWORD" 2>&1)" ''
+ok "accepting had paused for that" test "$(log_count 'event=accept-paused')" -gt "$paused"
+
 done_testing
