@@ -43,7 +43,7 @@ address, password = sys.argv[1:]
 early = imapc.connect(address, timeout=15)
 early.line()
 hogs = [imapc.connect(address, timeout=15) for _ in range(150)]
-early.login('berta', password)
+early.good('LOGIN berta ' + imapc.quote(password))
 early.good('NOOP')
 END
 paused=$(log_count 'event=accept-paused')
