@@ -20,6 +20,7 @@ enum session_reason {
 	SESSION_CLIENT_LINE,		/* a line too long to go on */
 	SESSION_CLIENT_BROKEN,		/* a stream that cannot be followed */
 	SESSION_CLIENT_COMMANDS,	/* too many bad commands */
+	SESSION_CLIENT_CHATTER,		/* too many commands without a login */
 	SESSION_CLIENT_LOGINS,		/* too many failed logins */
 	SESSION_CLIENT_SLOW_TLS,	/* handshake timed out */
 	SESSION_CLIENT_SLOW_LOGIN,	/* did not log in in time */
@@ -90,7 +91,16 @@ enum login_reason {
 	LOGIN_NREASONS,
 };
 
+/* Whose fault it is. The client's are counted (FAILED_LOGINS_MAX) and answered late; the log's level follows from it. */
+enum login_fault {
+	FAULT_CLIENT,		/* info */
+	FAULT_NOBODY,		/* info: as an operator or a backend wants it */
+	FAULT_OUTAGE,		/* warn */
+	FAULT_SETTINGS,		/* error: trying again will not mend it */
+};
+
 struct login_reason_text {
+	enum login_fault fault;
 	const char *name;
 	const char *log;
 	const char *reply;	/* behind the tag and a space: "NO [UNAVAILABLE] ..." */

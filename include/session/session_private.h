@@ -46,7 +46,9 @@
 #define BACKEND_LINE_MAX (8 * 1024)	/* of a backend, before it has let the user in */
 #define INPUT_START 512			/* what both buffers start with */
 #define BAD_COMMANDS_MAX 3
-#define FAILED_LOGINS_MAX 5
+#define FAILED_LOGINS_MAX 5		/* the client's own fault */
+#define LOGIN_ATTEMPTS_MAX 20		/* that failed, whoever's fault it was */
+#define COMMANDS_MAX 100		/* before a login, good ones */
 #define UNAVAILABLE_TRIES 3		/* logins again after NO [UNAVAILABLE] ... */
 #define UNAVAILABLE_PAUSE 1.0		/* ... with this many seconds between them */
 #define PROXY_TTL_MAX 7			/* Dovecot's: what a session starts with; each proxy takes one away */
@@ -168,7 +170,7 @@ struct login {
 	bool greeted;
 	enum sasl_state sasl_state;
 	enum sasl_mechanism sasl;	/* of the attempt; SASL_LOGIN also for the command LOGIN */
-	unsigned bad_commands, failed_logins;
+	unsigned commands, bad_commands, attempts, failed_logins;
 	size_t tag_len;
 	char tag[IMAP_TAG_MAX];
 	char *failure;			/* what it will be told when its penalty is over */

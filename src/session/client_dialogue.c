@@ -214,7 +214,9 @@ static void whole_command(struct session *s)
 	struct login *l = s->login;
 	struct imap_command cmd;
 
-	if (imap_command_parse(l->in.p, l->scanned, &cmd))
+	if (++l->commands > COMMANDS_MAX)
+		session_close(s, SESSION_CLIENT_CHATTER);
+	else if (imap_command_parse(l->in.p, l->scanned, &cmd))
 		commands[cmd.verb](s, &cmd);
 	else
 		bad(s, cmd.tag, cmd.why);

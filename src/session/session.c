@@ -291,10 +291,10 @@ static void on_deadline(struct timer *t)
 
 /* ---- a login that fails ---- */
 
-/* Outages are not the client's failures; they cost it none of its tries. */
+/* Outages are not the client's failures; they cost it none of its tries, but there are not endlessly many of these either. */
 static bool client_is_to_blame(enum login_reason why)
 {
-	return why <= LOGIN_USER_ADDRESS_FULL;
+	return login_reasons[why].fault == FAULT_CLIENT;
 }
 
 /* Whoever guesses shall wait for each answer. Who gives up by itself has not guessed. */
@@ -309,7 +309,7 @@ static enum session_step say_failed(struct session *s, struct span reply)
 
 	client_login_answer(s, reply);
 	login_forget_failure(l);
-	if (l->failed_logins >= FAILED_LOGINS_MAX)
+	if (l->failed_logins >= FAILED_LOGINS_MAX || l->attempts >= LOGIN_ATTEMPTS_MAX)
 		session_close(s, SESSION_CLIENT_LOGINS);
 	return s->step == STEP_GONE ? STEP_GONE : STEP_COMMAND;
 }
@@ -325,6 +325,7 @@ enum session_step session_login_failed(struct session *s, enum login_reason why,
 	login_forget(l);
 	s->to = NULL;
 	l->failed_logins += client_is_to_blame(why);
+	l->attempts++;
 	if (!is_penalised(s, why))
 		return say_failed(s, reply);
 	login_keep_failure(l, reply);

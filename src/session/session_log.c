@@ -122,9 +122,13 @@ void session_log_refused(const struct session_env *env, enum session_reason why)
 
 void session_log_login_failed(struct session *s, enum login_reason why, const char *detail)
 {
+	static const enum log_level levels[] = {
+		[FAULT_CLIENT] = LOG_LEVEL_INFO, [FAULT_NOBODY] = LOG_LEVEL_INFO,
+		[FAULT_OUTAGE] = LOG_LEVEL_WARN, [FAULT_SETTINGS] = LOG_LEVEL_ERROR,
+	};
 	struct log_line l;
 
-	log_begin(&l, LOG_LEVEL_INFO, "login-failed");
+	log_begin(&l, levels[login_reasons[why].fault], "login-failed");
 	log_who(&l, s);
 	log_str(&l, "mechanism", s->mechanism);
 	if (s->to)
