@@ -124,6 +124,22 @@ END
 sluice=total
 ok "with a line in the log" logged 'event=session-end .*why="oldest of too many sessions not logged in"'
 
+with spread 'limits: { not-logged-in = 10; }' 4
+python "over four workers exactly as many stay as may be" "$(on spread imap)" <<'END'
+import sys, imapc
+wires = []
+for i in range(60):
+	wires.append(imapc.connect(sys.argv[1]))
+	wires[-1].line()		# a greeting, or a good-bye where its worker has nobody else
+stay = 0
+for wire in wires:
+	try:
+		stay += wire.command('NOOP')[1] == b't1 OK NOOP completed.'
+	except (imapc.Surprise, ConnectionError):
+		pass
+assert stay == 10, stay
+END
+
 # --- sessions of a user ---
 with user 'limit-exempt = []; limits: { sessions-per-user = 50; connections-per-second = 0; }' 4
 cat >"$SCRATCH/crowd.py" <<'END'
