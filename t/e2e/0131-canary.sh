@@ -18,7 +18,7 @@ S: * OK [CAPABILITY $caps] hello
 SERVE
 END
 }
-accepts modern 'IMAP4rev1 SASL-IR LITERAL+ ID AUTH=PLAIN'
+accepts modern 'IMAP4rev1 SASL-IR LITERAL+ ID AUTH=PLAIN AUTH=XOAUTH2'
 accepts literals 'IMAP4rev1 LITERAL+'
 accepts old 'IMAP4rev1'
 accepts no-ir 'IMAP4rev1 AUTH=PLAIN'
@@ -91,15 +91,22 @@ def log_in(wire, user, by):
 		return wire.command('LOGIN %s' % user, canary.encode())[1]
 	if by == 'initial':
 		return wire.command('AUTHENTICATE PLAIN %s' % message)[1]
-	wire.send(b'x AUTHENTICATE PLAIN\r\n')
-	wire.until(b'+')
-	wire.send(message.encode() + b'\r\n')
+	if by == 'token':
+		token = base64.b64encode(b'user=%s\1auth=Bearer %s\1\1' % (user.encode(), canary.encode())).decode()
+		return wire.command('AUTHENTICATE XOAUTH2 %s' % token)[1]
+	answers = [message] if by == 'PLAIN' else [base64.b64encode(x.encode()).decode() for x in (user, canary)]
+	wire.send(b'x AUTHENTICATE %s\r\n' % by.encode())
+	for answer in answers:
+		wire.until(b'+')
+		wire.send(answer.encode() + b'\r\n')
 	return wire.until(b'x')[-1]
 
 wires = []
 for how in ('plain', 'starttls', 'tls 1.2', 'tls 1.3'):
-	for by in ('quoted', 'literal', 'initial', 'answer'):
+	for by in ('quoted', 'literal', 'initial', 'PLAIN', 'LOGIN', 'token'):
 		for backend in backends.split() + ['master', 'repeats', 'dies', 'mb1']:
+			if by == 'token' and backend != 'modern':
+				continue
 			wire = connect(how)
 			if how != 'starttls':
 				wire.line()
