@@ -184,7 +184,7 @@ struct login {
 
 	/* route */
 	struct route_query query;
-	char login_as[2 * USER_NAME_MAX + 2];	/* "": as the client says; may have a master behind it */
+	char *login_as;			/* the name at the backend, maybe with a master behind it; NULL: as the client says */
 
 	/* backend */
 	enum backend_state state;

@@ -71,17 +71,19 @@ void backend_login_as(struct session *s, const char *login_as)
 {
 	struct login *l = s->login;
 	struct span master, user = given_name(s, &master);
+	char name[2 * USER_NAME_MAX + 2];
 	struct out o;
 
-	out_init(&o, l->login_as, sizeof(l->login_as));
-	if (login_as[0] && !span_is(user, login_as)) {
-		out_str(&o, login_as);
-		if (master.n > 0 && s->to->auth == BACKEND_AUTH_FORWARD) {
-			out_chr(&o, s->env->names.master_separator);
-			out_span(&o, master);
-		}
+	mem_free(&l->login_as);
+	if (!login_as[0] || span_is(user, login_as))
+		return;
+	out_init(&o, name, sizeof(name));
+	out_str(&o, login_as);
+	if (master.n > 0 && s->to->auth == BACKEND_AUTH_FORWARD) {
+		out_chr(&o, s->env->names.master_separator);
+		out_span(&o, master);
 	}
-	out_cstr(&o);
+	l->login_as = mem_span_dup(out_written(&o));
 }
 
 /* Who to be at the backend: the name of the record if it has one, and the master's credentials where those are used. */
@@ -116,7 +118,7 @@ static const char *why_not(const struct session *s)
 {
 	const struct login *l = s->login;
 
-	if (l->way == WAY_PASS && l->login_as[0])
+	if (l->way == WAY_PASS && l->login_as)
 		return "the name at the backend differs, and the client's message cannot be altered";
 	if (l->way == WAY_PASS && sasl_kind(l->sasl) == SASL_CHALLENGE && l->domain_added)
 		return "the user's name lacks its domain, and the client's message cannot be altered";

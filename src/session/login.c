@@ -67,6 +67,7 @@ void login_free(struct login **lp)
 	login_forget_failure(l);
 	input_free(&l->in);
 	input_free(&l->back);
+	mem_free(&l->login_as);
 	mem_free(&l->caps_after);
 	mem_free(&l->ok_text);
 	mem_wipe_free(lp, sizeof(*l));
