@@ -48,7 +48,7 @@ struct backend {
 
 	/* Written by workers, read by anyone. */
 	atomic_uint sessions;		/* relaying now */
-	atomic_uint caps;		/* enum imap_cap: what it listed last before a login, under its final TLS; with BACKEND_CAPS_KNOWN */
+	atomic_uint caps;		/* enum imap_cap: what it listed last before a login, under its final TLS, and is of use; with BACKEND_CAPS_KNOWN */
 	atomic_bool id_warned;		/* it was said in the log that this backend does not trust our ID */
 };
 

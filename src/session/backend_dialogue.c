@@ -150,12 +150,24 @@ static bool may_not_be_said(const struct session *s)
 	       (l->way == WAY_LOGIN || (s->to->tls == TLS_NONE && sasl_kind(l->sasl) != SASL_CHALLENGE));
 }
 
+/* For what clients are offered: without the mechanisms that could not be passed on to this backend. */
+static uint32_t caps_of_use(const struct session *s)
+{
+	const struct imap_caps *caps = &s->login->caps;
+	uint32_t set = caps->set;
+
+	for (enum sasl_mechanism m = SASL_NONE + 1; m < SASL_N; m++)
+		if (login_way_pick(m, caps, s->to) == WAY_CANNOT)
+			set &= ~sasl_cap(m);
+	return set;
+}
+
 /* The capabilities of this layer are known: log in. */
 static enum session_step start_login(struct session *s)
 {
 	struct login *l = s->login;
 
-	atomic_store_explicit(&s->to->caps, l->caps.set | BACKEND_CAPS_KNOWN, memory_order_relaxed);
+	atomic_store_explicit(&s->to->caps, caps_of_use(s) | BACKEND_CAPS_KNOWN, memory_order_relaxed);
 	l->way = login_way_pick(l->sasl, &l->caps, s->to);
 	if (l->way == WAY_CANNOT)
 		return fail(s, LOGIN_CANNOT, "the backend does not take this mechanism");

@@ -2,6 +2,9 @@
 # Mail clients people use, over plain, STARTTLS and TLS, through Sluice to a real Dovecot: what they fetch is what was put there.
 . "$(dirname "$0")/../lib/e2e.sh"
 
+for client in curl mbsync fetchmail mutt script; do
+	command -v $client >/dev/null || skip_all "$client is not installed"
+done
 dovecot_up mb1
 sluice_start <<END
 listener: {
@@ -72,63 +75,51 @@ c.logout()
 END
 
 	# mbsync fetches curl's mail into a Maildir.
-	if command -v mbsync >/dev/null; then
-		mkdir -p "$home/mbsync-$t"
-		{
-			echo "IMAPAccount a"
-			echo "Host localhost"
-			echo "Port ${at##*:}"
-			echo "User $user"
-			echo "PassCmd \"printf '%s' '$PASSWORD'\""
-			case $t in
-			plain)	printf 'SSLType None\nAuthMechs LOGIN\n' ;;
-			starttls) printf 'SSLType STARTTLS\nCertificateFile %s\n' "$CA" ;;
-			tls)	printf 'SSLType IMAPS\nCertificateFile %s\n' "$CA" ;;
-			esac
-			printf '\nIMAPStore far\nAccount a\n\nMaildirStore near\nPath %s/\nInbox %s/INBOX\nSubFolders Verbatim\n' "$home/mbsync-$t" "$home/mbsync-$t"
-			printf '\nChannel c\nFar :far:\nNear :near:\nPatterns *\nCreate Near\nSyncState *\n'
-		} >"$home/mbsyncrc-$t"
-		ok "mbsync syncs ($t)" mbsync -q -c "$home/mbsyncrc-$t" c
-		is "what mbsync got is what was put ($t)" "$(cat "$home/mbsync-$t"/INBOX/*/* | grep -v '^X-TUID:' | body_sum)" "$wanted"
-	else
-		fail "mbsync (isync) is not installed"
-	fi
+	mkdir -p "$home/mbsync-$t"
+	{
+		echo "IMAPAccount a"
+		echo "Host localhost"
+		echo "Port ${at##*:}"
+		echo "User $user"
+		echo "PassCmd \"printf '%s' '$PASSWORD'\""
+		case $t in
+		plain)	printf 'SSLType None\nAuthMechs LOGIN\n' ;;
+		starttls) printf 'SSLType STARTTLS\nCertificateFile %s\n' "$CA" ;;
+		tls)	printf 'SSLType IMAPS\nCertificateFile %s\n' "$CA" ;;
+		esac
+		printf '\nIMAPStore far\nAccount a\n\nMaildirStore near\nPath %s/\nInbox %s/INBOX\nSubFolders Verbatim\n' "$home/mbsync-$t" "$home/mbsync-$t"
+		printf '\nChannel c\nFar :far:\nNear :near:\nPatterns *\nCreate Near\nSyncState *\n'
+	} >"$home/mbsyncrc-$t"
+	ok "mbsync syncs ($t)" mbsync -q -c "$home/mbsyncrc-$t" c
+	is "what mbsync got is what was put ($t)" "$(cat "$home/mbsync-$t"/INBOX/*/* | grep -v '^X-TUID:' | body_sum)" "$wanted"
 
 	# fetchmail hands the mail to a program.
-	if command -v fetchmail >/dev/null; then
-		{
-			echo "set no syslog"
-			echo "poll localhost protocol imap port ${at##*:} auth password"
-			echo " user '$user' password '$PASSWORD' is nobody here fetchall keep"
-			case $t in
-			plain)	echo " sslproto ''" ;;
-			starttls) echo " sslproto 'tls1.2+' sslcertck sslcertfile $CA" ;;
-			tls)	echo " ssl sslcertck sslcertfile $CA" ;;
-			esac
-			echo " mda 'cat >$home/fetchmail-$t'"
-		} >"$home/fetchmailrc-$t"
-		chmod 600 "$home/fetchmailrc-$t"
-		ok "fetchmail fetches ($t)" env HOME="$home" FETCHMAILHOME="$home" fetchmail -f "$home/fetchmailrc-$t" --pidfile "$home/fetchmail.pid" --nodetach
-		is "what fetchmail got is what was put ($t)" "$(body_sum <"$home/fetchmail-$t")" "$wanted"
-	else
-		fail "fetchmail is not installed"
-	fi
+	{
+		echo "set no syslog"
+		echo "poll localhost protocol imap port ${at##*:} auth password"
+		echo " user '$user' password '$PASSWORD' is nobody here fetchall keep"
+		case $t in
+		plain)	echo " sslproto ''" ;;
+		starttls) echo " sslproto 'tls1.2+' sslcertck sslcertfile $CA" ;;
+		tls)	echo " ssl sslcertck sslcertfile $CA" ;;
+		esac
+		echo " mda 'cat >$home/fetchmail-$t'"
+	} >"$home/fetchmailrc-$t"
+	chmod 600 "$home/fetchmailrc-$t"
+	ok "fetchmail fetches ($t)" env HOME="$home" FETCHMAILHOME="$home" fetchmail -f "$home/fetchmailrc-$t" --pidfile "$home/fetchmail.pid" --nodetach
+	is "what fetchmail got is what was put ($t)" "$(body_sum <"$home/fetchmail-$t")" "$wanted"
 
 	# mutt copies the mail into a local mailbox.
-	if command -v mutt >/dev/null; then
-		{
-			echo "set imap_user='$user' imap_pass='$PASSWORD' folder='$url/' spoolfile='$url/INBOX'"
-			[ $t = plain ] && echo "set ssl_force_tls=no ssl_starttls=no" ||
-				echo "set ssl_force_tls=yes ssl_starttls=yes ssl_ca_certificates_file='$CA'"
-			echo "set confirmcreate=no confirmappend=no copy=yes delete=no quit=yes move=no sleep_time=0 wait_key=no imap_idle=no mbox_type=mbox"
-			echo "push '<copy-message><kill-line>$home/mutt-$t<enter><quit>'"
-		} >"$home/muttrc-$t"
-		ok "mutt copies a mail ($t)" timeout $((30 * ${PATIENCE:-1})) script -qec "env TERM=xterm HOME=$home mutt -n -F $home/muttrc-$t" /dev/null </dev/null
-		# A mailbox has an empty line behind each mail.
-		is "what mutt got is what was put ($t)" "$(sed '$d' "$home/mutt-$t" 2>/dev/null | body_sum)" "$wanted"
-	else
-		fail "mutt is not installed"
-	fi
+	{
+		echo "set imap_user='$user' imap_pass='$PASSWORD' folder='$url/' spoolfile='$url/INBOX'"
+		[ $t = plain ] && echo "set ssl_force_tls=no ssl_starttls=no" ||
+			echo "set ssl_force_tls=yes ssl_starttls=yes ssl_ca_certificates_file='$CA'"
+		echo "set confirmcreate=no confirmappend=no copy=yes delete=no quit=yes move=no sleep_time=0 wait_key=no imap_idle=no mbox_type=mbox"
+		echo "push '<copy-message><kill-line>$home/mutt-$t<enter><quit>'"
+	} >"$home/muttrc-$t"
+	ok "mutt copies a mail ($t)" timeout $((30 * ${PATIENCE:-1})) script -qec "env TERM=xterm HOME=$home mutt -n -F $home/muttrc-$t" /dev/null </dev/null
+	# A mailbox has an empty line behind each mail.
+	is "what mutt got is what was put ($t)" "$(sed '$d' "$home/mutt-$t" 2>/dev/null | body_sum)" "$wanted"
 done
 unlike "no session ended in a way it should not" "$(grep session-end "$(sluice_log)" | grep -vE 'why="(backend ended the session|client closed the connection)"')" .
 
