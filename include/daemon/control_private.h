@@ -11,10 +11,11 @@
 #include <stddef.h>
 #include <ev.h>
 
+#include "daemon/file_watch.h"
 #include "daemon/files.h"
 #include "daemon/sockets.h"
 #include "daemon/worker.h"
-#include "net/tls.h"
+#include "net/tls_tickets.h"
 
 struct limits;
 struct log_ring;
@@ -38,8 +39,9 @@ struct control {
 	struct ev_loop *loop;
 	ev_signal term, interrupt, hup;
 	struct files files;
+	struct file_watch watch;	/* of the certificates' files */
+	ev_timer tickets;		/* the next change of random ticket keys */
 	struct sockets sockets;
-	struct tls_ticket_keys tickets;
 	struct last_known *last_known;
 	struct limits *limits;
 	char run[WORKER_RUN_MAX + 1];
@@ -50,8 +52,14 @@ struct control {
 	unsigned nseats;
 	unsigned nrunning;		/* the loop ends when the last has gone */
 	unsigned next_deal;
-	unsigned untaken[MAIL_MAP + 1];	/* by MAIL_CERTS, MAIL_MAP: workers that have not yet taken what was sent */
+	unsigned untaken[MAIL_MAP + 1];	/* by MAIL_CERTS, MAIL_TICKETS, MAIL_MAP: workers that have not yet taken what was sent */
 };
+
+#define CONTROL_TICKETS_EVERY TLS_TICKET_SECONDS	/* so that two keys open all tickets that are still good */
+
+/* Certificates' files, and the clock for ticket keys. */
+void control_watch_files(struct control *c);
+void control_unwatch_files(struct control *c);
 
 /* Signals are taken from now on, and answered when the loop runs. */
 void control_watch_signals(struct control *c);

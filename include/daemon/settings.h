@@ -16,6 +16,7 @@
 #include "net/cidr.h"
 #include "net/redis.h"
 #include "net/tls.h"
+#include "net/tls_certs.h"
 #include "route/backend.h"
 #include "route/directory.h"
 #include "route/limits.h"
@@ -23,6 +24,7 @@
 
 #define SETTINGS_WORKERS_MAX 256
 #define SETTINGS_LISTENERS_MAX 64
+#define SETTINGS_CERTIFICATES_MAX 1024	/* files and folders */
 #define SETTINGS_ADDRESSES_MAX 16	/* of one listener */
 #define SETTINGS_NETWORKS_MAX 256	/* of one list */
 #define SETTINGS_FAULTS_MAX 100		/* printed; then "and more" */
@@ -36,6 +38,7 @@ struct settings_listener {
 	struct endpoint *addresses;
 	size_t naddresses;
 	enum tls_mode tls;
+	struct tls_policy tls_policy;	/* what it does not say itself is that of the section tls */
 	bool cleartext_login;
 	bool proxy_protocol;		/* each connection begins with a PROXY header, from trusted_proxies */
 	bool unchecked_passwords;	/* allows auth = "master" behind a listener that others than this host can reach */
@@ -61,8 +64,8 @@ struct settings {
 	struct settings_listener *listeners;
 	size_t nlisteners;
 
-	char *certificate, *key;	/* NULL without any TLS listener; key NULL: in the certificate's file */
-	struct tls_policy tls_policy;
+	struct tls_certs_conf certs;	/* npaths is 0 without any TLS listener */
+	char *ticket_key_file;		/* NULL: random keys */
 
 	struct cluster *cluster;
 

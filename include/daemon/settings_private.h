@@ -36,6 +36,7 @@ enum setting_kind {
 	SETTING_WORKERS,	/* int */
 	SETTING_ADDRESSES,	/* struct draft_addresses */
 	SETTING_NETWORKS,	/* struct draft_networks */
+	SETTING_TEXTS,		/* struct draft_texts */
 };
 
 struct setting_spec {
@@ -111,26 +112,36 @@ struct draft_limits {
 	unsigned not_logged_in, per_address, per_64, connections, per_user, per_user_address;
 };
 
+struct draft_texts {
+	size_t n;
+	const char *texts[SETTINGS_CERTIFICATES_MAX];
+};
+
+#define SETTING_INHERITED (-1)	/* a WORD that is not given: the section tls says */
+
 struct draft_listener {
 	struct draft_section section;
 	struct draft_addresses addresses;
-	int tls;
+	int tls, min_version, client_cert;
+	const char *ciphers;
 	bool cleartext_login, unchecked_passwords, proxy_protocol;
 };
 
 struct draft_tls {
 	struct draft_section section;
-	const char *certificate, *key, *ciphers;
-	int min_version;
+	struct draft_texts certificates;
+	const char *key, *ciphers, *client_ca, *ticket_key_file;
+	int min_version, client_cert, user_from;
+	bool strict_sni;
 };
 
 struct draft_backend {
 	struct draft_section section;
 	const char *address;
 	struct endpoint endpoint;
-	int tls, auth, method, proxy;
+	int tls, tls_min_version, auth, method, proxy;
 	bool tls_verify, trusted, pipelining;
-	const char *tls_ca, *tls_name, *group, *master_user, *master_password_file;
+	const char *tls_ca, *tls_name, *tls_certificate, *tls_key, *group, *master_user, *master_password_file;
 	char *master_password;
 	unsigned weight;
 };
@@ -200,7 +211,9 @@ bool settings_files_are_sane(struct draft *d);
 void settings_read(struct draft *d);
 void settings_check(struct draft *d);
 
-int settings_min_version(int word);		/* OpenSSL's number of tls.min-version */
+int settings_tls_version(int word);		/* OpenSSL's number of "1.0", "1.1", "1.2", "1.3" */
+#define SETTINGS_TLS_1_2 2			/* the word where the list in the section tls begins */
+struct tls_policy settings_policy(const struct draft_tls *t, const struct draft_listener *l);	/* l NULL: the section's own; texts are the draft's */
 bool settings_name_is_right(const char *name);	/* of a listener, backend or group */
 
 /* The first line of a file, without its end; heap, to be wiped. NULL: a sentence in err that holds nothing of it. */

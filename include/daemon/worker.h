@@ -3,7 +3,7 @@
  * descriptor table.
  *
  *	control                               worker
- *	   box[0] ---- MAIL_CERTS, MAIL_MAP, MAIL_DRAIN, MAIL_STOP, MAIL_ACCEPTED ---> box[1]
+ *	   box[0] ---- MAIL_CERTS, MAIL_TICKETS, MAIL_MAP, MAIL_DRAIN, MAIL_STOP, MAIL_ACCEPTED ---> box[1]
  *	          <--- MAIL_TAKEN, MAIL_GONE, MAIL_DEAL, and a byte in wake when the log ring fills ---
  *
  * With workers = 0 the same struct runs on control's loop, in control's thread, and the mailbox is still what they talk by.
@@ -14,23 +14,25 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "net/tls.h"
-
 struct ev_loop;
 struct last_known;
 struct limits;
 struct log_ring;
 struct settings;
+struct tls_certs;
+struct tls_client_files;
+struct tls_tickets;
 struct user_map;
 struct worker;
 
 enum worker_mail {
 	MAIL_CERTS,	/* to worker: what = a struct tls_certs reference, the worker's now */
+	MAIL_TICKETS,	/* to worker: what = a struct tls_tickets reference, the worker's now */
 	MAIL_MAP,	/* to worker: what = a struct user_map reference, the worker's now */
 	MAIL_DRAIN,	/* to worker: listeners go, sessions that are not logged in get BYE; number = milliseconds for the others */
 	MAIL_STOP,	/* to worker: end everything at once */
 	MAIL_ACCEPTED,	/* to worker: a connection, with its descriptor; number = the listener's index in the settings */
-	MAIL_TAKEN,	/* from worker: what MAIL_CERTS or MAIL_MAP (number says which) brought is in force */
+	MAIL_TAKEN,	/* from worker: what MAIL_CERTS, MAIL_TICKETS or MAIL_MAP (number says which) brought is in force */
 	MAIL_GONE,	/* from worker: no session is left, the thread ends */
 	MAIL_DEAL,	/* from the worker that accepts on a Unix socket: a connection for another worker, like MAIL_ACCEPTED */
 };
@@ -49,8 +51,9 @@ struct worker_conf {
 	const char *run;		/* names this run of the daemon in session ids: at most WORKER_RUN_MAX of [A-Za-z0-9] */
 	struct settings *settings;	/* the worker takes its own reference */
 	struct tls_certs *certs;	/* likewise; NULL without TLS listeners */
-	struct tls_ticket_keys tickets;
+	struct tls_tickets *tickets;	/* likewise */
 	struct user_map *map;		/* likewise; NULL without directory = file */
+	struct tls_client_files *const *client_files;	/* by the backend's number; shared, outlive the workers */
 	struct last_known *last_known;	/* shared, outlives the workers; may be NULL */
 	struct limits *limits;		/* likewise, never NULL */
 	const struct worker_socket *sockets;	/* copied */

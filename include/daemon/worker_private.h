@@ -47,7 +47,8 @@ struct worker {
 	struct ev_loop *ev;
 	struct net_loop loop;
 	struct resolver *resolver;
-	struct tls_server *tls_server;
+	struct tls_server **tls_servers;	/* one for each policy that a listener has */
+	size_t ntls_servers;
 	struct tls_client **tls_clients;	/* by the backend's number; made when first needed */
 	struct session_listener *listeners;	/* by number, as in the settings */
 	struct door *doors;

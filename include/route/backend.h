@@ -36,6 +36,8 @@ struct backend {
 	bool tls_verify;
 	char *tls_ca;			/* NULL: the system's */
 	char *tls_name;			/* NULL: the endpoint's host name, or its IP */
+	char *tls_certificate, *tls_key;	/* what to show it when it asks; NULL: nothing; key NULL: in the certificate's file, or beside */
+	int tls_min_version;		/* as in struct tls_policy */
 	uint32_t weight;
 	struct group *group;
 	bool trusted;			/* gets ID with the client's address */

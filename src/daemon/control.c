@@ -19,6 +19,7 @@
 #include "daemon/control_private.h"
 #include "daemon/settings.h"
 #include "daemon/version.h"
+#include "net/tls.h"
 #include "route/last_known.h"
 #include "route/limits.h"
 
@@ -66,12 +67,9 @@ static bool make_shared(struct control *c, char *err, size_t errlen)
 {
 	const struct settings *s = c->settings;
 
+	(void)err, (void)errlen;
 	sandbox_harden();
 	name_run(c);
-	if (!tls_ticket_keys_make(&c->tickets)) {
-		snprintf(err, errlen, "cannot make random keys for TLS session tickets");
-		return false;
-	}
 	c->limits = limits_new();
 	if (s->directory == DIRECTORY_REDIS && s->on_outage == OUTAGE_LAST_KNOWN)
 		c->last_known = last_known_new();
@@ -99,15 +97,13 @@ static struct worker *new_worker(struct control *c, unsigned number)
 {
 	const struct socket_list *sockets = &c->sockets.lists[number];
 	struct worker_conf conf = {
-		.number = number, .run = c->run, .settings = c->settings, .certs = c->files.certs, .tickets = c->tickets,
-		.map = c->files.map, .last_known = c->last_known, .limits = c->limits,
+		.number = number, .run = c->run, .settings = c->settings, .certs = c->files.certs, .tickets = c->files.tickets,
+		.client_files = c->files.clients, .map = c->files.map, .last_known = c->last_known, .limits = c->limits,
 		.sockets = sockets->items, .nsockets = sockets->n,
 		.box = c->seats[number].box[1], .ring = c->seats[number].ring, .wake = c->wake[1],
 	};
-	struct worker *w = worker_new(&conf);
 
-	mem_wipe(&conf.tickets, sizeof(conf.tickets));
-	return w;
+	return worker_new(&conf);
 }
 
 /* What it has inherited is its own now: where those are copies, ours go. */
@@ -167,13 +163,35 @@ static void say_started(const struct control *c)
 	sockets_log(&c->sockets);
 }
 
+static void warn_of_old_version(const char *key, const char *name)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_WARN, "tls-old");
+	log_str(&l, key, name);
+	log_str(&l, "msg", "min-version lets TLS 1.0 or 1.1 in, at OpenSSL's security level 0: whoever sits between may break them");
+	log_end(&l);
+}
+
+static void warn_of_old_versions(const struct settings *s)
+{
+	for (size_t i = 0; i < s->nlisteners; i++)
+		if (s->listeners[i].tls != TLS_NONE && tls_policy_is_old(s->listeners[i].tls_policy.min_version))
+			warn_of_old_version("listener", s->listeners[i].name);
+	for (size_t i = 0; i < s->cluster->nbackends; i++)
+		if (s->cluster->backends[i]->tls != TLS_NONE && tls_policy_is_old(s->cluster->backends[i]->tls_min_version))
+			warn_of_old_version("backend", s->cluster->backends[i]->name);
+}
+
 static bool say_ready(struct control *c, char *err, size_t errlen)
 {
 	const char *path = c->settings->ready_file;
 
+	control_watch_files(c);
 	if (path && !sockets_write_ready(&c->sockets, path, err, errlen))
 		return false;
 	say_started(c);
+	warn_of_old_versions(c->settings);
 	return true;
 }
 
@@ -240,6 +258,7 @@ static void end_workers(struct control *c)
 static void end(struct control *c)
 {
 	end_workers(c);
+	control_unwatch_files(c);
 	if (c->wake[0] >= 0)
 		ev_io_stop(c->loop, &c->woken);
 	close_fd(&c->wake[0]);
@@ -248,7 +267,6 @@ static void end(struct control *c)
 	files_fini(&c->files);
 	last_known_free(&c->last_known);
 	limits_free(&c->limits);
-	mem_wipe(&c->tickets, sizeof(c->tickets));
 	if (c->state != CONTROL_STARTING)
 		log_say(LOG_LEVEL_INFO, "stopped", "all sessions have ended");
 	settings_unref(&c->settings);
@@ -270,7 +288,7 @@ static void make_seats(struct control *c)
 
 int control_run(struct settings *s)
 {
-	struct control c = { .settings = s, .wake = { -1, -1 } };
+	struct control c = { .settings = s, .wake = { -1, -1 }, .watch = { .fd = -1 } };
 	bool started;
 
 	log_open(s->log_to, s->log_level);

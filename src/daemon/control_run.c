@@ -111,6 +111,50 @@ static void on_reload_signal(struct ev_loop *ev, ev_signal *w, int events)
 		files_reload(&c->files, c->settings, hand_out, c);
 }
 
+/* ---- files ---- */
+
+/* A file_watch_fn. */
+static void on_files_changed(void *arg)
+{
+	struct control *c = arg;
+
+	if (c->state == CONTROL_SERVING)
+		files_reload_changed(&c->files, c->settings, hand_out, c);
+}
+
+static void on_ticket_time(struct ev_loop *ev, ev_timer *t, int events)
+{
+	struct control *c = t->data;
+
+	(void)ev, (void)events;
+	if (c->state == CONTROL_SERVING)
+		files_change_tickets(&c->files, c->settings, hand_out, c);
+}
+
+void control_watch_files(struct control *c)
+{
+	const struct tls_certs_conf *certs = &c->settings->certs;
+
+	ev_timer_init(&c->tickets, on_ticket_time, CONTROL_TICKETS_EVERY, CONTROL_TICKETS_EVERY);
+	c->tickets.data = c;
+	if (certs->npaths == 0)
+		return;
+	ev_timer_start(c->loop, &c->tickets);
+	file_watch_start(&c->watch, c->loop, on_files_changed, c);
+	for (size_t i = 0; i < certs->npaths; i++)
+		file_watch_add(&c->watch, certs->paths[i]);
+	file_watch_add(&c->watch, certs->key);
+	file_watch_add(&c->watch, certs->client_ca);
+	file_watch_add(&c->watch, c->settings->ticket_key_file);
+}
+
+void control_unwatch_files(struct control *c)
+{
+	if (c->loop)
+		ev_timer_stop(c->loop, &c->tickets);
+	file_watch_stop(&c->watch);
+}
+
 static void watch_signal(struct control *c, ev_signal *w, int number, void (*fn)(struct ev_loop *, ev_signal *, int))
 {
 	ev_signal_init(w, fn, number);
@@ -183,6 +227,7 @@ static void take_mail(struct seat *seat, const struct mail *m, int fd)
 		deal(seat->control, m->number, fd);
 		return;
 	case MAIL_CERTS:
+	case MAIL_TICKETS:
 	case MAIL_MAP:
 	case MAIL_DRAIN:
 	case MAIL_STOP:

@@ -10,9 +10,22 @@
 #include "base/mem.h"
 #include "daemon/settings_private.h"
 
-int settings_min_version(int word)
+int settings_tls_version(int word)
 {
-	return word == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
+	return TLS1_VERSION + word;
+}
+
+struct tls_policy settings_policy(const struct draft_tls *t, const struct draft_listener *l)
+{
+	bool has_version = l && l->min_version != SETTING_INHERITED, has_client_cert = l && l->client_cert != SETTING_INHERITED;
+
+	return (struct tls_policy){
+		.min_version = settings_tls_version(has_version ? l->min_version : t->min_version + SETTINGS_TLS_1_2),
+		.ciphers = l && l->ciphers ? l->ciphers : t->ciphers,
+		.strict_sni = t->strict_sni,
+		.client_cert = (enum tls_client_cert)(has_client_cert ? l->client_cert : t->client_cert),
+		.user_from = (enum tls_user_from)t->user_from,
+	};
 }
 
 /* ---- building ---- */
@@ -90,7 +103,7 @@ static void build_top(struct settings *s, const struct draft *d)
 	s->log_level = (enum log_level)d->log.level;
 }
 
-static void build_listener(struct settings_listener *l, struct draft_listener *from)
+static void build_listener(struct settings_listener *l, const struct draft_tls *tls, struct draft_listener *from)
 {
 	l->name = mem_strdup(config_setting_name(from->section.at));
 	l->naddresses = from->addresses.n;
@@ -98,6 +111,8 @@ static void build_listener(struct settings_listener *l, struct draft_listener *f
 	for (size_t i = 0; i < l->naddresses; i++)
 		l->addresses[i] = take_endpoint(&from->addresses.endpoints[i]);
 	l->tls = (enum tls_mode)from->tls;
+	l->tls_policy = settings_policy(tls, from);
+	l->tls_policy.ciphers = copy(l->tls_policy.ciphers);
 	l->cleartext_login = from->cleartext_login;
 	l->proxy_protocol = from->proxy_protocol;
 	l->unchecked_passwords = from->unchecked_passwords;
@@ -108,20 +123,33 @@ static void build_listeners(struct settings *s, struct draft *d)
 	s->nlisteners = d->listeners.n;
 	s->listeners = mem_new_array(s->nlisteners, sizeof(*s->listeners));
 	for (size_t i = 0; i < s->nlisteners; i++)
-		build_listener(&s->listeners[i], draft_listener(d, i));
+		build_listener(&s->listeners[i], &d->tls, draft_listener(d, i));
+}
+
+static bool some_listener_has_tls(const struct settings *s)
+{
+	for (size_t i = 0; i < s->nlisteners; i++)
+		if (s->listeners[i].tls != TLS_NONE)
+			return true;
+	return false;
 }
 
 /* Where no listener has TLS, nobody is to load a certificate. */
 static void build_tls(struct settings *s, const struct draft *d)
 {
-	s->tls_policy.min_version = settings_min_version(d->tls.min_version);
-	s->tls_policy.ciphers = copy(d->tls.ciphers);
-	for (size_t i = 0; i < s->nlisteners && !s->certificate; i++) {
-		if (s->listeners[i].tls == TLS_NONE)
-			continue;
-		s->certificate = mem_strdup(d->tls.certificate);
-		s->key = copy(d->tls.key);
-	}
+	const struct draft_tls *t = &d->tls;
+	char **paths;
+
+	if (!some_listener_has_tls(s))
+		return;
+	paths = mem_new_array(t->certificates.n, sizeof(*paths));
+	for (size_t i = 0; i < t->certificates.n; i++)
+		paths[i] = mem_strdup(t->certificates.texts[i]);
+	s->certs.paths = (const char *const *)paths;
+	s->certs.npaths = t->certificates.n;
+	s->certs.key = copy(t->key);
+	s->certs.client_ca = copy(t->client_ca);
+	s->ticket_key_file = copy(t->ticket_key_file);
 }
 
 static void build_backend(struct backend *b, struct draft_backend *from)
@@ -131,6 +159,9 @@ static void build_backend(struct backend *b, struct draft_backend *from)
 	b->tls_verify = from->tls_verify;
 	b->tls_ca = copy(from->tls_ca);
 	b->tls_name = copy(from->tls_name);
+	b->tls_certificate = copy(from->tls_certificate);
+	b->tls_key = copy(from->tls_key);
+	b->tls_min_version = settings_tls_version(from->tls_min_version);
 	b->weight = from->weight;
 	b->proxy = (enum backend_proxy)from->proxy;
 	b->trusted = from->trusted;
@@ -260,6 +291,18 @@ struct settings *settings_ref(struct settings *s)
 	return s;
 }
 
+static void free_tls(struct settings *s)
+{
+	char **paths = (char **)s->certs.paths;
+
+	for (size_t i = 0; i < s->certs.npaths; i++)
+		mem_free(&paths[i]);
+	mem_free(&s->certs.paths);
+	mem_free(&s->certs.key);
+	mem_free(&s->certs.client_ca);
+	mem_free(&s->ticket_key_file);
+}
+
 static void settings_free(struct settings *s)
 {
 	for (size_t i = 0; i < s->nlisteners; i++) {
@@ -268,6 +311,7 @@ static void settings_free(struct settings *s)
 		for (size_t k = 0; k < l->naddresses; k++)
 			endpoint_fini(&l->addresses[k]);
 		mem_free(&l->addresses);
+		mem_free(&l->tls_policy.ciphers);
 		mem_free(&l->name);
 	}
 	mem_free(&s->listeners);
@@ -279,9 +323,7 @@ static void settings_free(struct settings *s)
 	mem_free(&s->limits.exempt.items);
 	mem_free((char **)&s->names.default_domain);
 	mem_free(&s->capabilities);
-	mem_free(&s->certificate);
-	mem_free(&s->key);
-	mem_free(&s->tls_policy.ciphers);
+	free_tls(s);
 	cluster_free(&s->cluster);
 	mem_free(&s->directory_file);
 	endpoint_fini(&s->redis.endpoint);

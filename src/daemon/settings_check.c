@@ -226,12 +226,14 @@ static void parse_address(struct draft *d, struct draft_backend *b)
 
 static void check_backend_tls(struct draft *d, const struct draft_backend *b)
 {
-	static const char *const names[] = { "tls-ca", "tls-name" };
+	static const char *const names[] = { "tls-ca", "tls-name", "tls-certificate", "tls-key", "tls-min-version" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (b->tls == TLS_NONE && draft_has(&b->section, names[i]))
 			draft_fault_at(d, draft_where(d, &b->section, names[i]),
 				       "has no effect without TLS; set tls = \"starttls\" or \"implicit\", or leave it out");
+	if (b->tls_key && !b->tls_certificate)
+		draft_fault_at(d, draft_where(d, &b->section, "tls-key"), "a key without a certificate; set tls-certificate too");
 	if (b->tls != TLS_NONE && b->tls_verify && b->endpoint.kind == ENDPOINT_UNIX && !draft_has(&b->section, "tls-name"))
 		draft_fault_at(d, draft_where(d, &b->section, "address"),
 			       "a unix: address has no name to verify; set tls-name to the one in the certificate, or tls-verify = false");
@@ -338,16 +340,63 @@ static void check_groups(struct draft *d)
 
 /* ---- TLS ---- */
 
+static void check_policy(struct draft *d, const struct draft_section *section, struct tls_policy policy)
+{
+	char err[512];
+
+	if (!tls_policy_check(&policy, err, sizeof(err)))
+		draft_fault_at(d, draft_where(d, section, "ciphers"), "%s", err);
+}
+
+/* What a listener says itself. The section's own is checked once, not for each listener. */
+static void check_listener_tls(struct draft *d, const struct draft_listener *l)
+{
+	static const char *const names[] = { "min-version", "ciphers", "client-cert" };
+
+	for (size_t i = 0; l->tls == TLS_NONE && i < ARRAY_LEN(names); i++)
+		if (draft_has(&l->section, names[i]))
+			draft_fault_at(d, draft_where(d, &l->section, names[i]), "has no effect without TLS; leave it out");
+	if (l->ciphers)
+		check_policy(d, &l->section, settings_policy(&d->tls, l));
+}
+
+static bool asks_for_certificates(const struct draft *d, size_t listener)
+{
+	const struct draft_listener *l = draft_listener(d, listener);
+
+	return l->section.at && l->tls != TLS_NONE && settings_policy(&d->tls, l).client_cert != TLS_CLIENT_CERT_OFF;
+}
+
+static void check_client_certs(struct draft *d)
+{
+	static const char *const names[] = { "client-ca", "user-from" };
+	const struct draft_section *section = &d->tls.section;
+	bool some = d->tls.client_cert != TLS_CLIENT_CERT_OFF;
+
+	for (size_t i = 0; i < d->listeners.n; i++)
+		some = some || asks_for_certificates(d, i);
+	if (some && !d->tls.client_ca)
+		draft_fault_at(d, draft_where(d, section, "client-cert"),
+			       "certificates of clients need authorities to verify them; set tls.client-ca, or client-cert = \"off\"");
+	for (size_t i = 0; !some && i < ARRAY_LEN(names); i++)
+		if (draft_has(section, names[i]))
+			draft_fault_at(d, draft_where(d, section, names[i]),
+				       "has no effect without client-cert; set that, here or in a listener, or leave this out");
+}
+
 static void check_tls(struct draft *d)
 {
 	const struct draft_tls *t = &d->tls;
-	struct tls_policy policy = { .min_version = settings_min_version(t->min_version), .ciphers = t->ciphers };
-	char err[512];
 
 	if (t->key && !draft_has(&t->section, "certificate"))
 		draft_fault_at(d, draft_where(d, &t->section, "key"), "a key without a certificate; set tls.certificate too");
-	if (!tls_policy_check(&policy, err, sizeof(err)))
-		draft_fault_at(d, draft_where(d, &t->section, "ciphers"), "%s", err);
+	if (t->key && t->certificates.n > 1)
+		draft_fault_at(d, draft_where(d, &t->section, "key"),
+			       "one key, but several certificates; leave it out: each key is in FILE.pem, or in FILE.key beside it");
+	check_policy(d, &t->section, settings_policy(t, NULL));
+	for (size_t i = 0; i < d->listeners.n; i++)
+		check_listener_tls(d, draft_listener(d, i));
+	check_client_certs(d);
 }
 
 /* ---- directory ---- */

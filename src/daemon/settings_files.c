@@ -7,6 +7,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "daemon/files.h"
+#include "net/tls_certs.h"
+#include "net/tls_tickets.h"
 #include "route/user_map.h"
 
 #define MAP_FAULTS_TEXT 16384	/* room for a map file's faults, one a line */
@@ -27,50 +30,59 @@ static void tell(struct telling *t, const char *name, const char *why)
 	t->told = true;
 }
 
-static void check_certificate(const struct settings *s, struct telling *t)
+static void tell_doubt(const char *sentence, void *arg)
+{
+	struct telling *t = arg;
+	bool told = t->told;
+
+	tell(t, "tls.certificate", sentence);
+	t->told = told;	/* it serves all the same */
+}
+
+static void check_certificates(const struct settings *s, struct telling *t)
 {
 	char err[512];
 	struct tls_certs *certs;
 
-	if (!s->certificate)
+	if (s->certs.npaths == 0)
 		return;
-	certs = tls_certs_load(s->certificate, s->key, err, sizeof(err));
+	certs = files_load_certs(s, tell_doubt, t, err, sizeof(err));
 	if (!certs)
 		tell(t, "tls.certificate", err);
 	tls_certs_unref(&certs);
 }
 
-static bool same_text(const char *a, const char *b)
+static void check_ticket_keys(const struct settings *s, struct telling *t)
 {
-	return a == b || (a && b && strcmp(a, b) == 0);
+	struct tls_tickets *tickets;
+	char err[512];
+
+	if (!s->ticket_key_file)
+		return;
+	tickets = tls_tickets_load(s->ticket_key_file, err, sizeof(err));
+	if (!tickets)
+		tell(t, "tls.ticket-key-file", err);
+	tls_tickets_unref(&tickets);
 }
 
-/* One look at each CA file will do: the system's takes a while, and there may be thousands of backends. */
-static bool ca_was_checked(const struct cluster *c, size_t i)
+static void check_client_files(const struct backend *b, struct telling *t)
 {
-	for (size_t k = 0; k < i; k++)
-		if (c->backends[k]->tls != TLS_NONE && same_text(c->backends[k]->tls_ca, c->backends[i]->tls_ca))
-			return true;
-	return false;
-}
-
-static void check_ca(const struct backend *b, struct telling *t)
-{
-	struct tls_client_conf conf = { .verify = true, .ca = b->tls_ca, .name = b->tls_name ? b->tls_name : "localhost" };
+	struct tls_client_files_conf conf = files_client_conf(b);
 	char err[512], name[BACKEND_NAME_MAX + 32];
-	struct tls_client *tc = tls_client_new(&conf, err, sizeof(err));
+	struct tls_client_files *files = tls_client_files_load(&conf, err, sizeof(err));
 
-	snprintf(name, sizeof(name), "backend.%.*s.tls-ca", BACKEND_NAME_MAX, b->name);
-	if (!tc)
+	snprintf(name, sizeof(name), "backend.%.*s", BACKEND_NAME_MAX, b->name);
+	if (!files)
 		tell(t, name, err);
-	tls_client_free(&tc);
+	tls_client_files_free(&files);
 }
 
-static void check_cas(const struct cluster *c, struct telling *t)
+/* One look at each file will do: the system's authorities take a while, and there may be thousands of backends. */
+static void check_backends(const struct cluster *c, struct telling *t)
 {
 	for (size_t i = 0; i < c->nbackends; i++)
-		if (c->backends[i]->tls != TLS_NONE && !ca_was_checked(c, i))
-			check_ca(c->backends[i], t);
+		if (c->backends[i]->tls != TLS_NONE && files_first_like(c, i) == i)
+			check_client_files(c->backends[i], t);
 }
 
 /* The map's faults name file and line by themselves. */
@@ -96,8 +108,9 @@ bool settings_check_files(const struct settings *s, settings_fault_fn *fault, vo
 {
 	struct telling t = { .fault = fault, .arg = arg, .path = s->path };
 
-	check_certificate(s, &t);
-	check_cas(s->cluster, &t);
+	check_certificates(s, &t);
+	check_ticket_keys(s, &t);
+	check_backends(s->cluster, &t);
 	check_map(s, &t);
 	return !t.told;
 }

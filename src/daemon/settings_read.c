@@ -231,6 +231,25 @@ static void default_networks(const struct setting_spec *spec, struct draft_netwo
 	assert(right);
 }
 
+static void read_texts(struct draft *d, const struct setting_spec *spec, const config_setting_t *m, void *field)
+{
+	static const struct setting_spec one_text = { 0 };	/* of any length that a text may have */
+	struct draft_texts *t = field;
+	bool one = config_setting_is_scalar(m);
+	int n = one ? 1 : config_setting_length(m), most = (int)spec->high;
+
+	if (config_setting_is_group(m))
+		draft_fault_at(d, m, "not a text; write one in double quotes, or several in brackets: [ \"a\", \"b\" ]");
+	else if (n < 1 || n > most)
+		draft_fault_at(d, m, "%d texts; 1 to %d would be right", n, most);
+	for (int i = 0; !config_setting_is_group(m) && i < n && i < most; i++) {
+		const char *text = get_text(d, &one_text, one ? m : config_setting_get_elem(m, (unsigned)i));
+
+		if (text)
+			t->texts[t->n++] = text;
+	}
+}
+
 static void read_setting(struct draft *d, const struct setting_spec *spec, const config_setting_t *m, void *field)
 {
 	static void (*const readers[])(struct draft *, const struct setting_spec *, const config_setting_t *, void *) = {
@@ -242,6 +261,7 @@ static void read_setting(struct draft *d, const struct setting_spec *spec, const
 		[SETTING_WORKERS] = read_workers,
 		[SETTING_ADDRESSES] = read_addresses,
 		[SETTING_NETWORKS] = read_networks,
+		[SETTING_TEXTS] = read_texts,
 	};
 
 	readers[spec->kind](d, spec, m, field);
@@ -269,6 +289,7 @@ static void set_default(const struct setting_spec *spec, void *field)
 		*(int *)field = (int)spec->number;
 		break;
 	case SETTING_ADDRESSES:
+	case SETTING_TEXTS:
 		break;		/* none, and so it comes */
 	case SETTING_NETWORKS:
 		default_networks(spec, field);

@@ -23,7 +23,11 @@ static const char *const level_words[] = {
 	[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARN] = "warn", [LOG_LEVEL_INFO] = "info", [LOG_LEVEL_DEBUG] = "debug", NULL
 };
 static const char *const tls_words[] = { [TLS_NONE] = "none", [TLS_STARTTLS] = "starttls", [TLS_IMPLICIT] = "implicit", NULL };
-static const char *const version_words[] = { "1.2", "1.3", NULL };
+static const char *const all_version_words[] = { "1.0", "1.1", "1.2", "1.3", NULL };
+static const char *const client_cert_words[] = {
+	[TLS_CLIENT_CERT_OFF] = "off", [TLS_CLIENT_CERT_OPTIONAL] = "optional", [TLS_CLIENT_CERT_REQUIRED] = "required", NULL
+};
+static const char *const user_from_words[] = { [TLS_USER_FROM_CN] = "cn", [TLS_USER_FROM_EMAIL_SAN] = "email-san", NULL };
 static const char *const auth_words[] = { [BACKEND_AUTH_FORWARD] = "forward", [BACKEND_AUTH_MASTER] = "master", NULL };
 static const char *const method_words[] = {
 	[BACKEND_METHOD_AUTO] = "auto", [BACKEND_METHOD_LOGIN] = "login", [BACKEND_METHOD_PLAIN] = "plain", NULL
@@ -75,16 +79,24 @@ static const struct setting_spec limits_settings[] = {
 static const struct setting_spec listener_settings[] = {
 	{ "address", SETTING_ADDRESSES, AT(listener, addresses) },
 	{ "tls", SETTING_WORD, AT(listener, tls), .words = tls_words, .number = TLS_IMPLICIT },
+	{ "min-version", SETTING_WORD, AT(listener, min_version), .words = all_version_words, .number = SETTING_INHERITED },
+	{ "ciphers", SETTING_TEXT, AT(listener, ciphers) },
+	{ "client-cert", SETTING_WORD, AT(listener, client_cert), .words = client_cert_words, .number = SETTING_INHERITED },
 	{ "cleartext-login", SETTING_BOOL, AT(listener, cleartext_login), .number = false },
 	{ "proxy-protocol", SETTING_BOOL, AT(listener, proxy_protocol), .number = false },
 	{ "unchecked-passwords", SETTING_BOOL, AT(listener, unchecked_passwords), .number = false },
 };
 
 static const struct setting_spec tls_settings[] = {
-	{ "certificate", SETTING_TEXT, AT(tls, certificate) },
+	{ "certificate", SETTING_TEXTS, AT(tls, certificates), .high = SETTINGS_CERTIFICATES_MAX },
 	{ "key", SETTING_TEXT, AT(tls, key) },
-	{ "min-version", SETTING_WORD, AT(tls, min_version), .words = version_words, .number = 0 },
+	{ "min-version", SETTING_WORD, AT(tls, min_version), .words = all_version_words + SETTINGS_TLS_1_2, .number = 0 },
 	{ "ciphers", SETTING_TEXT, AT(tls, ciphers) },
+	{ "strict-sni", SETTING_BOOL, AT(tls, strict_sni), .number = false },
+	{ "client-ca", SETTING_TEXT, AT(tls, client_ca) },
+	{ "client-cert", SETTING_WORD, AT(tls, client_cert), .words = client_cert_words, .number = TLS_CLIENT_CERT_OFF },
+	{ "user-from", SETTING_WORD, AT(tls, user_from), .words = user_from_words, .number = TLS_USER_FROM_CN },
+	{ "ticket-key-file", SETTING_TEXT, AT(tls, ticket_key_file) },
 };
 
 static const struct setting_spec backend_settings[] = {
@@ -93,6 +105,9 @@ static const struct setting_spec backend_settings[] = {
 	{ "tls-verify", SETTING_BOOL, AT(backend, tls_verify), .number = true },
 	{ "tls-ca", SETTING_TEXT, AT(backend, tls_ca) },
 	{ "tls-name", SETTING_TEXT, AT(backend, tls_name), .high = DOMAIN_MAX },
+	{ "tls-certificate", SETTING_TEXT, AT(backend, tls_certificate) },
+	{ "tls-key", SETTING_TEXT, AT(backend, tls_key) },
+	{ "tls-min-version", SETTING_WORD, AT(backend, tls_min_version), .words = all_version_words, .number = SETTINGS_TLS_1_2 },
 	{ "weight", SETTING_NUMBER, AT(backend, weight), .low = 0, .high = RENDEZVOUS_WEIGHT_MAX, .number = 100 },
 	{ "group", SETTING_TEXT, AT(backend, group), .high = SETTINGS_NAME_MAX, .text = "default" },
 	{ "proxy-protocol", SETTING_WORD, AT(backend, proxy), .words = proxy_words, .number = BACKEND_PROXY_NONE },

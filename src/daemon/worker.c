@@ -15,6 +15,8 @@
 #include "base/mem.h"
 #include "base/sandbox.h"
 #include "daemon/settings.h"
+#include "net/tls_certs.h"
+#include "net/tls_tickets.h"
 #include "route/user_map.h"
 
 static int by_number(const void *a, const void *b)
@@ -147,6 +149,7 @@ struct worker *worker_new(const struct worker_conf *conf)
 	w->conf.sockets = sockets;
 	w->conf.settings = settings_ref(conf->settings);
 	w->conf.certs = conf->certs ? tls_certs_ref(conf->certs) : NULL;
+	w->conf.tickets = conf->tickets ? tls_tickets_ref(conf->tickets) : NULL;
 	w->conf.map = conf->map ? user_map_ref(conf->map) : NULL;
 	sem_init(&w->said, 0, 0);
 	return w;

@@ -9,6 +9,9 @@
 #include "base/mem.h"
 #include "daemon/settings.h"
 #include "net/resolver.h"
+#include "net/tls.h"
+#include "net/tls_certs.h"
+#include "net/tls_tickets.h"
 #include "route/directory.h"
 #include "route/route.h"
 #include "route/user_map.h"
@@ -37,12 +40,15 @@ static const char *name_to_verify(const struct backend *b, char *ip)
 	return b->endpoint.host;
 }
 
-static struct tls_client *new_tls_client(const struct backend *b, char *err, size_t errlen)
+static struct tls_client *new_tls_client(struct worker *w, const struct backend *b)
 {
 	char ip[ADDR_TEXT_MAX];
-	struct tls_client_conf conf = { b->tls_verify, b->tls_ca, name_to_verify(b, ip) };
+	struct tls_client_conf conf = {
+		.verify = b->tls_verify, .files = w->conf.client_files[b->number], .name = name_to_verify(b, ip),
+		.min_version = b->tls_min_version,
+	};
 
-	return tls_client_new(&conf, err, errlen);
+	return tls_client_new(&conf, w->loop.failure, sizeof(w->loop.failure));
 }
 
 static struct tls_client *backend_tls(struct session_env *env, struct backend *b)
@@ -51,7 +57,7 @@ static struct tls_client *backend_tls(struct session_env *env, struct backend *b
 	struct tls_client **tc = &w->tls_clients[b->number];
 
 	if (!*tc)
-		*tc = new_tls_client(b, w->loop.failure, sizeof(w->loop.failure));
+		*tc = new_tls_client(w, b);
 	return *tc;
 }
 
@@ -97,43 +103,82 @@ static void build_env(struct worker *w)
 	};
 }
 
-static void build_listeners(struct worker *w)
+/* NULL: none of the listeners before it has the same policy. */
+static struct tls_server *server_from_before(const struct worker *w, size_t listener)
+{
+	const struct settings_listener *all = w->conf.settings->listeners;
+
+	for (size_t i = 0; i < listener; i++)
+		if (all[i].tls != TLS_NONE && tls_policy_is(&all[i].tls_policy, &all[listener].tls_policy))
+			return w->listeners[i].tls_server;
+	return NULL;
+}
+
+static bool build_tls(struct worker *w, size_t listener)
+{
+	const struct settings_listener *l = &w->conf.settings->listeners[listener];
+	struct tls_server *ts;
+
+	if (l->tls == TLS_NONE)
+		return true;
+	ts = server_from_before(w, listener);
+	if (!ts) {
+		ts = tls_server_new(&l->tls_policy, w->conf.certs, w->conf.tickets, w->err, sizeof(w->err));
+		if (!ts)
+			return false;
+		w->tls_servers[w->ntls_servers++] = ts;
+	}
+	w->listeners[listener].tls_server = ts;
+	return true;
+}
+
+static bool build_listeners(struct worker *w)
 {
 	const struct settings *s = w->conf.settings;
 
 	w->listeners = mem_new_array(s->nlisteners, sizeof(*w->listeners));
+	w->tls_servers = mem_new_array(s->nlisteners, sizeof(struct tls_server *));
 	for (size_t i = 0; i < s->nlisteners; i++) {
 		const struct settings_listener *l = &s->listeners[i];
 
 		w->listeners[i] = (struct session_listener){
 			.name = l->name, .tls = l->tls, .cleartext_login = l->cleartext_login,
 			.proxy_protocol = l->proxy_protocol,
-			.tls_server = l->tls == TLS_NONE ? NULL : w->tls_server,
 		};
+		if (!build_tls(w, i))
+			return false;
 	}
+	return true;
+}
+
+static void demolish_listeners(struct worker *w)
+{
+	for (size_t i = 0; i < w->ntls_servers; i++)
+		tls_server_free(&w->tls_servers[i]);
+	w->ntls_servers = 0;
+	mem_free(&w->tls_servers);
+	mem_free(&w->listeners);
 }
 
 void worker_forget_ingredients(struct worker *w)
 {
 	tls_certs_unref(&w->conf.certs);
 	user_map_unref(&w->conf.map);
-	mem_wipe(&w->conf.tickets, sizeof(w->conf.tickets));
+	tls_tickets_unref(&w->conf.tickets);
 }
 
 bool worker_build(struct worker *w)
 {
 	const struct settings *s = w->conf.settings;
 
-	if (w->conf.certs) {
-		w->tls_server = tls_server_new(&s->tls_policy, w->conf.certs, &w->conf.tickets, w->err, sizeof(w->err));
-		if (!w->tls_server)
-			return false;
+	if (!build_listeners(w)) {
+		demolish_listeners(w);
+		return false;
 	}
 	net_loop_init(&w->loop, w->ev);
 	w->resolver = resolver_new(&w->loop);
 	w->tls_clients = mem_new_array(s->cluster->nbackends, sizeof(struct tls_client *));
 	build_env(w);
-	build_listeners(w);
 	worker_forget_ingredients(w);
 	worker_open(w);
 	return true;
@@ -155,8 +200,7 @@ void worker_demolish(struct worker *w)
 	for (size_t i = 0; i < w->conf.settings->cluster->nbackends; i++)
 		tls_client_free(&w->tls_clients[i]);
 	mem_free(&w->tls_clients);
-	tls_server_free(&w->tls_server);
-	mem_free(&w->listeners);
+	demolish_listeners(w);
 	mem_free(&w->doors);
 	close(w->conf.box);
 	w->state = WORKER_NEW;

@@ -13,6 +13,9 @@
 #include "base/mailbox.h"
 #include "base/mem.h"
 #include "daemon/settings.h"
+#include "net/tls.h"
+#include "net/tls_certs.h"
+#include "net/tls_tickets.h"
 #include "route/directory.h"
 #include "route/route.h"
 #include "route/user_map.h"
@@ -152,10 +155,18 @@ static void say_taken(struct worker *w, enum worker_mail kind)
 
 static void take_certs(struct worker *w, struct tls_certs *certs)
 {
-	if (w->tls_server)
-		tls_server_set_certs(w->tls_server, certs);
+	for (size_t i = 0; i < w->ntls_servers; i++)
+		tls_server_set_certs(w->tls_servers[i], certs);
 	tls_certs_unref(&certs);
 	say_taken(w, MAIL_CERTS);
+}
+
+static void take_tickets(struct worker *w, struct tls_tickets *tickets)
+{
+	for (size_t i = 0; i < w->ntls_servers; i++)
+		tls_server_set_tickets(w->tls_servers[i], tickets);
+	tls_tickets_unref(&tickets);
+	say_taken(w, MAIL_TICKETS);
 }
 
 static void take_map(struct worker *w, struct user_map *map)
@@ -181,6 +192,9 @@ static void take_mail(struct worker *w, struct mail *m, int fd)
 	switch ((enum worker_mail)m->kind) {
 	case MAIL_CERTS:
 		take_certs(w, m->what);
+		return;
+	case MAIL_TICKETS:
+		take_tickets(w, m->what);
 		return;
 	case MAIL_MAP:
 		take_map(w, m->what);

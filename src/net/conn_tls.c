@@ -68,6 +68,7 @@ static void securing_failed(struct conn *c, int ssl_error, int errnum)
 	say_failure(c, ssl_error, errnum);
 	if (ssl_error == SSL_ERROR_ZERO_RETURN || (ssl_error == SSL_ERROR_SYSCALL && errnum == 0))
 		snprintf(c->loop->failure, sizeof(c->loop->failure), "the far side closed the connection during the TLS handshake");
+	tls_handshake_failed(c->ssl);
 	c->state = CONN_TLS_FAILED;
 	c->flags = BROKEN;
 	c->error = EPROTO;
@@ -83,6 +84,8 @@ static void secure(struct conn *c)
 	errno = 0;
 	result = SSL_do_handshake(c->ssl);
 	if (result == 1) {
+		if (SSL_is_server(c->ssl))
+			SSL_set_app_data(c->ssl, tls_server_client_name(c->ssl));	/* drop_ssl frees it */
 		c->state = CONN_TLS_OPEN;
 		c->flags = SSL_has_pending(c->ssl) ? CONN_MORE_INSIDE : 0;
 		update(c);
@@ -278,14 +281,17 @@ static bool tls_facts(struct conn *c, struct conn_tls *facts)
 	facts->version = SSL_get_version(c->ssl);
 	facts->cipher = SSL_get_cipher_name(c->ssl);
 	facts->name = SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name);
-	facts->client_name = NULL;
+	facts->client_name = SSL_get_app_data(c->ssl);
 	facts->resumed = SSL_session_reused(c->ssl);
 	return true;
 }
 
 static void drop_ssl(struct conn *c)
 {
+	char *client_name = SSL_get_app_data(c->ssl);
+
 	conn_ready_off(c);
+	mem_free(&client_name);
 	SSL_free(c->ssl);
 	c->ssl = NULL;
 	c->flags = 0;

@@ -68,6 +68,8 @@ static void backend_free(struct backend *b)
 	endpoint_fini(&b->endpoint);
 	mem_free(&b->tls_ca);
 	mem_free(&b->tls_name);
+	mem_free(&b->tls_certificate);
+	mem_free(&b->tls_key);
 	mem_free(&b->master_user);
 	if (b->master_password)
 		mem_wipe_free(&b->master_password, strlen(b->master_password));

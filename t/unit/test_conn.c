@@ -27,6 +27,8 @@
 #include "net/loop.h"
 #include "net/resolver.h"
 #include "net/tls.h"
+#include "net/tls_certs.h"
+#include "net/tls_tickets.h"
 #include "tls_help.h"
 
 #define PATIENCE 10.0	/* seconds before a test counts as stuck */
@@ -35,7 +37,7 @@ static struct net_loop loop;
 static struct tls_server *server;
 static struct tls_client *client, *wrong_client;
 static struct test_cert cert;
-static struct tls_ticket_keys keys;
+static struct tls_client_files *trust;
 
 /* ---- ends ---- */
 
@@ -1549,22 +1551,31 @@ static void unix_sockets_are_dialled_too(void **s)
 
 static int group_set_up(void **state)
 {
-	struct tls_client_conf conf = { .verify = true, .name = "mail.example" };
+	struct tls_client_conf conf = { .verify = true, .name = "mail.example", .min_version = 0x0303 };
+	struct tls_client_files_conf files = { .verify = true };
+	struct tls_certs_conf pem = { .npaths = 1 };
 	struct tls_policy policy = { .min_version = 0x0303 };
+	struct tls_tickets *keys = tls_tickets_new(NULL);
 	struct tls_certs *certs;
+	const char *path;
 	char err[256] = "";
 
 	(void)state;
 	scratch_init();
 	cert = make_cert((struct cert_wish){ .cn = "mail.example", .san = "DNS:mail.example", .days = 9 });
-	certs = tls_certs_load(write_pem("mail.pem", cert.cert, NULL, cert.key), NULL, err, sizeof(err));
-	assert_true(tls_ticket_keys_make(&keys));
-	server = certs ? tls_server_new(&policy, certs, &keys, err, sizeof(err)) : NULL;
-	conf.ca = scratch_path("mail.pem");
+	path = write_pem("mail.pem", cert.cert, NULL, cert.key);
+	pem.paths = &path;
+	certs = tls_certs_load(&pem, NULL, NULL, err, sizeof(err));
+	files.ca = path;
+	trust = tls_client_files_load(&files, err, sizeof(err));
+	assert_non_null(trust);
+	server = certs ? tls_server_new(&policy, certs, keys, err, sizeof(err)) : NULL;
+	conf.files = trust;
 	client = tls_client_new(&conf, err, sizeof(err));
 	conf.name = "wrong.example";
 	wrong_client = tls_client_new(&conf, err, sizeof(err));
 	tls_certs_unref(&certs);
+	tls_tickets_unref(&keys);
 	if (!server || !client || !wrong_client)
 		fail_msg("%s", err);
 	net_loop_init(&loop, ev_loop_new(EVFLAG_AUTO));
@@ -1581,6 +1592,7 @@ static int group_tear_down(void **state)
 	tls_server_free(&server);
 	tls_client_free(&client);
 	tls_client_free(&wrong_client);
+	tls_client_files_free(&trust);
 	free_cert(&cert);
 	scratch_fini();
 	return 0;

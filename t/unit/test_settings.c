@@ -153,10 +153,18 @@ static void the_least_settings_stand_as_they_are_and_the_rest_is_default(void **
 	assert_int_equal(s->trusted_proxies.n, 0);
 	assert_int_equal(s->trusted_networks.n, 0);
 	assert_false(s->listeners[0].unchecked_passwords);
-	assert_string_equal(s->certificate, "/etc/sluice/tls/mail.pem");
-	assert_null(s->key);
-	assert_int_equal(s->tls_policy.min_version, TLS1_2_VERSION);
-	assert_null(s->tls_policy.ciphers);
+	assert_int_equal(s->certs.npaths, 1);
+	assert_string_equal(s->certs.paths[0], "/etc/sluice/tls/mail.pem");
+	assert_null(s->certs.key);
+	assert_null(s->certs.client_ca);
+	assert_null(s->ticket_key_file);
+	assert_int_equal(s->listeners[0].tls_policy.min_version, TLS1_2_VERSION);
+	assert_null(s->listeners[0].tls_policy.ciphers);
+	assert_false(s->listeners[0].tls_policy.strict_sni);
+	assert_int_equal(s->listeners[0].tls_policy.client_cert, TLS_CLIENT_CERT_OFF);
+	assert_int_equal(s->listeners[0].tls_policy.user_from, TLS_USER_FROM_CN);
+	assert_int_equal(b->tls_min_version, TLS1_2_VERSION);
+	assert_null(b->tls_certificate);
 	assert_int_equal(s->cluster->nbackends, 1);
 	assert_string_equal(b->name, "mb1");
 	assert_int_equal(b->endpoint.addr.port, 143);
@@ -217,9 +225,9 @@ static void every_setting_can_be_set(void **state)
 	assert_int_equal(s->trusted_networks.n, 2);
 	assert_int_equal(s->trusted_networks.items[0].bits, 8);
 	assert_int_equal(s->trusted_networks.items[1].family, AF_INET6);
-	assert_string_equal(s->key, "/k");
-	assert_int_equal(s->tls_policy.min_version, TLS1_3_VERSION);
-	assert_string_equal(s->tls_policy.ciphers, "TLS_AES_128_GCM_SHA256");
+	assert_string_equal(s->certs.key, "/k");
+	assert_int_equal(l->tls_policy.min_version, TLS1_3_VERSION);
+	assert_string_equal(l->tls_policy.ciphers, "TLS_AES_128_GCM_SHA256");
 	assert_int_equal(b->endpoint.kind, ENDPOINT_HOST);
 	assert_int_equal(b->endpoint.addr.port, 993);
 	assert_int_equal(b->tls, TLS_IMPLICIT);
@@ -320,7 +328,7 @@ static void no_tls_listener_means_no_certificate_to_load(void **state)
 	struct settings *s = accepted(MINIMAL "tls: { certificate = \"/gone\"; }");
 
 	(void)state;
-	assert_null(s->certificate);
+	assert_int_equal(s->certs.npaths, 0);
 	settings_unref(&s);
 }
 
@@ -968,7 +976,7 @@ static void checking_files_tells_of_each_that_cannot_be_loaded(void **state)
 	assert_false(settings_check_files(s, note_fault, NULL));
 	assert_int_equal(nfaults, 3);
 	assert_non_null(strstr(faults, "F/c: tls.certificate: "));
-	assert_non_null(strstr(faults, "F/c: backend.a.tls-ca: "));
+	assert_non_null(strstr(faults, "F/c: backend.a: "));
 	assert_non_null(strstr(faults, "F/none.map"));
 	settings_unref(&s);
 }

@@ -13,12 +13,15 @@
 
 #include "base/mem.h"
 #include "net/tls.h"
+#include "net/tls_certs.h"
+#include "net/tls_tickets.h"
 #include "tls_help.h"
 
 static struct test_cert ca, good, other, expired;
-static struct tls_ticket_keys keys;
+static struct tls_tickets *keys;
 static const struct tls_policy plain_policy = { .min_version = TLS1_2_VERSION };
-static char err[256];
+static struct tls_client_files *trust;
+static char err[512];
 
 static int set_up(void **state)
 {
@@ -33,7 +36,10 @@ static int set_up(void **state)
 	write_pem("chained.pem", good.cert, ca.cert, good.key);
 	write_pem("other.pem", other.cert, NULL, other.key);
 	write_pem("expired.pem", expired.cert, NULL, expired.key);
-	assert_true(tls_ticket_keys_make(&keys));
+	trust = tls_client_files_load(&(struct tls_client_files_conf){ .verify = true, .ca = scratch_path("ca.pem") }, err, sizeof(err));
+	assert_non_null(trust);
+	keys = tls_tickets_new(NULL);
+	assert_non_null(keys);
 	return 0;
 }
 
@@ -44,20 +50,29 @@ static int tear_down(void **state)
 	free_cert(&good);
 	free_cert(&other);
 	free_cert(&expired);
+	tls_tickets_unref(&keys);
+	tls_client_files_free(&trust);
 	scratch_fini();
 	return 0;
 }
 
+static struct tls_certs *load_pair(const char *path, const char *key_path)
+{
+	struct tls_certs_conf conf = { .paths = &path, .npaths = 1, .key = key_path };
+
+	return tls_certs_load(&conf, NULL, NULL, err, sizeof(err));
+}
+
 static struct tls_certs *load(const char *file)
 {
-	struct tls_certs *c = tls_certs_load(scratch_path(file), NULL, err, sizeof(err));
+	struct tls_certs *c = load_pair(scratch_path(file), NULL);
 
 	if (!c)
 		fail_msg("%s", err);
 	return c;
 }
 
-static struct tls_server *server_with(const struct tls_policy *policy, const char *file, const struct tls_ticket_keys *k)
+static struct tls_server *server_with(const struct tls_policy *policy, const char *file, struct tls_tickets *k)
 {
 	struct tls_certs *c = load(file);
 	struct tls_server *ts = tls_server_new(policy, c, k, err, sizeof(err));
@@ -70,12 +85,12 @@ static struct tls_server *server_with(const struct tls_policy *policy, const cha
 
 static struct tls_server *server(const char *file)
 {
-	return server_with(&plain_policy, file, &keys);
+	return server_with(&plain_policy, file, keys);
 }
 
 static struct tls_client *client(const char *name)
 {
-	struct tls_client_conf conf = { .verify = true, .ca = scratch_path("ca.pem"), .name = name };
+	struct tls_client_conf conf = { .verify = true, .files = trust, .name = name, .min_version = TLS1_2_VERSION };
 	struct tls_client *tc = tls_client_new(&conf, err, sizeof(err));
 
 	if (!tc)
@@ -161,7 +176,7 @@ static void expect_verify_failure(const char *file, const char *name, const char
 
 static void expect_load_error(const char *file, const char *key_file, const char *text)
 {
-	struct tls_certs *c = tls_certs_load(scratch_path(file), key_file ? scratch_path(key_file) : NULL, err, sizeof(err));
+	struct tls_certs *c = load_pair(scratch_path(file), key_file ? scratch_path(key_file) : NULL);
 
 	assert_null(c);
 	if (!strstr(err, text) || !strstr(err, key_file ? key_file : file))
@@ -230,11 +245,11 @@ static void a_key_with_a_passphrase_is_refused_and_nobody_asked(void **s)
 	expect_load_error("locked2.pem", NULL, "passphrase");
 }
 
-static void a_folder_or_a_file_too_large_is_refused(void **s)
+static void an_empty_folder_or_a_file_too_large_is_refused(void **s)
 {
 	(void)s;
 	mkdir(scratch_path("folder.pem"), 0700);
-	expect_load_error("folder.pem", NULL, "directory");
+	expect_load_error("folder.pem", NULL, "no file *.pem in this folder");
 	fclose(scratch_open("huge.pem"));
 	assert_int_equal(truncate(scratch_path("huge.pem"), 2 * 1024 * 1024), 0);
 	expect_load_error("huge.pem", NULL, "too large");
@@ -275,7 +290,7 @@ static void key_and_certificate_may_be_two_files_in_any_order(void **s)
 	(void)s;
 	write_pem("certonly.pem", good.cert, ca.cert, NULL);
 	write_pem("keyonly.pem", NULL, NULL, good.key);
-	c = tls_certs_load(scratch_path("certonly.pem"), scratch_path("keyonly.pem"), err, sizeof(err));
+	c = load_pair(scratch_path("certonly.pem"), scratch_path("keyonly.pem"));
 	assert_non_null(c);
 	tls_certs_unref(&c);
 	f = scratch_open("keyfirst.pem");
@@ -292,8 +307,8 @@ static void days_left_are_counted(void **s)
 	struct tls_certs *c = load("good.pem"), *old = load("expired.pem");
 
 	(void)s;
-	assert_true(tls_certs_days_left(c) > 29.9 && tls_certs_days_left(c) < 30.1);
-	assert_true(tls_certs_days_left(old) < -2.9 && tls_certs_days_left(old) > -3.1);
+	assert_true(tls_certs_days_left(c, NULL) > 29.9 && tls_certs_days_left(c, NULL) < 30.1);
+	assert_true(tls_certs_days_left(old, NULL) < -2.9 && tls_certs_days_left(old, NULL) > -3.1);
 	tls_certs_unref(&c);
 	tls_certs_unref(&old);
 }
@@ -302,7 +317,7 @@ static void days_left_are_counted(void **s)
 
 static void expect_policy_error(int version, const char *ciphers, const char *text)
 {
-	struct tls_policy p = { version, ciphers };
+	struct tls_policy p = { .min_version = version, .ciphers = ciphers };
 
 	err[0] = '\0';
 	assert_false(tls_policy_check(&p, err, sizeof(err)));
@@ -313,19 +328,19 @@ static void expect_policy_error(int version, const char *ciphers, const char *te
 
 static void a_policy_is_checked_name_by_name(void **s)
 {
-	struct tls_policy p = { TLS1_2_VERSION, "TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:HIGH:!aNULL:@SECLEVEL=2" };
+	struct tls_policy p = { .min_version = TLS1_2_VERSION, .ciphers = "TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:HIGH:!aNULL:@SECLEVEL=2" };
 
 	(void)s;
 	assert_true(tls_policy_check(&p, err, sizeof(err)));
 	assert_true(tls_policy_check(&plain_policy, err, sizeof(err)));
-	expect_policy_error(0x0302, NULL, "1.2 or 1.3");
+	expect_policy_error(0x0300, NULL, "1.0, 1.1, 1.2 or 1.3");
 	expect_policy_error(TLS1_2_VERSION, "HIGH:ECDHE-ECDSA-AES129-GCM-SHA256", "no such cipher: ECDHE-ECDSA-AES129-GCM-SHA256");
 	expect_policy_error(TLS1_2_VERSION, "TLS_AES_128_GCM_SHA256:TLS_AES_999_GCM_SHA256", "no such cipher: TLS_AES_999_GCM_SHA256");
 }
 
 static void expect_agreed(const struct tls_policy *policy, int max_version, const char *version, const char *cipher)
 {
-	struct tls_server *ts = server_with(policy, "good.pem", &keys);
+	struct tls_server *ts = server_with(policy, "good.pem", keys);
 	struct tls_client *tc = client("mail.example");
 	SSL *c = tls_client_ssl(tc);
 	struct pair p;
@@ -347,8 +362,8 @@ static void expect_agreed(const struct tls_policy *policy, int max_version, cons
 
 static void the_policy_holds_in_handshakes(void **s)
 {
-	struct tls_policy p = { TLS1_2_VERSION, "TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256" };
-	struct tls_policy new_only = { TLS1_3_VERSION, NULL };
+	struct tls_policy p = { .min_version = TLS1_2_VERSION, .ciphers = "TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256" };
+	struct tls_policy new_only = { .min_version = TLS1_3_VERSION };
 
 	(void)s;
 	expect_agreed(&p, TLS1_3_VERSION, "TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256");
@@ -420,7 +435,7 @@ static void an_unknown_authority_is_told_as_such_to_both(void **s)
 static void without_verify_any_certificate_will_do(void **s)
 {
 	struct tls_server *ts = server("expired.pem");
-	struct tls_client *tc = tls_client_new(&(struct tls_client_conf){ .verify = false }, err, sizeof(err));
+	struct tls_client *tc = tls_client_new(&(struct tls_client_conf){ .min_version = TLS1_2_VERSION }, err, sizeof(err));
 	struct pair p;
 
 	(void)s;
@@ -434,14 +449,14 @@ static void without_verify_any_certificate_will_do(void **s)
 
 static void a_client_needs_readable_authorities(void **s)
 {
-	struct tls_client_conf conf = { .verify = true, .ca = scratch_path("nowhere.pem"), .name = "mail.example" };
+	struct tls_client_files_conf conf = { .verify = true, .ca = scratch_path("nowhere.pem") };
 
 	(void)s;
-	assert_null(tls_client_new(&conf, err, sizeof(err)));
+	assert_null(tls_client_files_load(&conf, err, sizeof(err)));
 	assert_non_null(strstr(err, "nowhere.pem: No such file"));
 	fclose(scratch_open("empty.pem"));
 	conf.ca = scratch_path("empty.pem");
-	assert_null(tls_client_new(&conf, err, sizeof(err)));
+	assert_null(tls_client_files_load(&conf, err, sizeof(err)));
 	assert_non_null(strstr(err, "empty.pem: no certificate in it"));
 }
 
@@ -549,13 +564,13 @@ static bool visit(struct tls_server *ts, struct tls_client *tc, int version, SSL
 static void expect_resumption(int version)
 {
 	struct tls_server *a = server("good.pem"), *b = server("good.pem");
-	struct tls_ticket_keys strange;
+	struct tls_tickets *strange = tls_tickets_new(NULL);
 	struct tls_server *stranger;
 	struct tls_client *tc = client("mail.example");
 	SSL_SESSION *session = NULL;
 
-	assert_true(tls_ticket_keys_make(&strange));
-	stranger = server_with(&plain_policy, "good.pem", &strange);
+	stranger = server_with(&plain_policy, "good.pem", strange);
+	tls_tickets_unref(&strange);
 	assert_false(visit(a, tc, version, &session));
 	assert_true(visit(b, tc, version, &session));
 	assert_true(visit(a, tc, version, &session));
@@ -576,12 +591,12 @@ static void sessions_resume_at_another_server_with_the_same_ticket_keys(void **s
 
 static void a_weak_certificate_is_refused_before_any_handshake(void **s)
 {
-	struct tls_policy strict = { TLS1_2_VERSION, "HIGH:@SECLEVEL=5" };	/* P-256 is level 3 */
+	struct tls_policy strict = { .min_version = TLS1_2_VERSION, .ciphers = "HIGH:@SECLEVEL=5" };	/* P-256 is level 3 */
 	struct tls_certs *c = load("good.pem");
 
 	(void)s;
-	assert_null(tls_server_new(&strict, c, &keys, err, sizeof(err)));
-	assert_non_null(strstr(err, "the certificate cannot be used: "));
+	assert_false(tls_server_try(&strict, c, err, sizeof(err)));
+	assert_non_null(strstr(err, "good.pem: the certificate cannot be used: "));
 	tls_certs_unref(&c);
 }
 
@@ -606,7 +621,7 @@ static void references_may_be_counted_by_two_threads(void **s)
 	assert_int_equal(pthread_create(&thread, NULL, refer_and_release, c), 0);
 	refer_and_release(c);
 	pthread_join(thread, NULL);
-	assert_true(tls_certs_days_left(c) > 0);
+	assert_true(tls_certs_days_left(c, NULL) > 0);
 	tls_certs_unref(&c);
 }
 
@@ -619,7 +634,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_certificate_is_told),
 		cmocka_unit_test(a_key_of_another_certificate_is_refused),
 		cmocka_unit_test(a_key_with_a_passphrase_is_refused_and_nobody_asked),
-		cmocka_unit_test(a_folder_or_a_file_too_large_is_refused),
+		cmocka_unit_test(an_empty_folder_or_a_file_too_large_is_refused),
 		cmocka_unit_test(a_file_that_this_user_may_not_read_is_told),
 		cmocka_unit_test(an_endless_chain_is_refused),
 		cmocka_unit_test(key_and_certificate_may_be_two_files_in_any_order),
