@@ -1,5 +1,5 @@
 /*
- * tls_private.h - what the files of tls.h, tls_certs.h and tls_tickets.h share. Nobody else includes it, nor OpenSSL's names.
+ * tls_private.h - what the files of tls.h, tls_certs.h and tls_tickets.h share. Nobody else but their tests includes it, nor OpenSSL's names.
  *
  *	tls.c		phrases, policies, what all contexts have in common
  *	tls_pem.c	files: certificate, chain, key

@@ -36,12 +36,15 @@ static const char *find_phrase(int reason)
 	return NULL;
 }
 
-/* "tlsv1 alert unknown ca" is OpenSSL's; the version in it is not the connection's. */
+/* "tlsv1 alert unknown ca", "tlsv1 unrecognized name" are OpenSSL's; the version in them is not the connection's. */
 static void alert_phrase(const char *reason, char *text, size_t n)
 {
-	const char *alert = strstr(reason, "alert ");
+	static const char *const before[] = { "tlsv13 ", "tlsv1 ", "sslv3 ", "alert " };
 
-	snprintf(text, n, "the far side refused with a TLS alert: %s", alert ? alert + strlen("alert ") : reason);
+	for (size_t i = 0; i < ARRAY_LEN(before); i++)
+		if (strncmp(reason, before[i], strlen(before[i])) == 0)
+			reason += strlen(before[i]);
+	snprintf(text, n, "the far side refused with a TLS alert: %s", reason);
 }
 
 static void reason_phrase(unsigned long error, char *text, size_t n)

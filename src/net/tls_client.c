@@ -111,11 +111,16 @@ static bool is_stale(const SSL_SESSION *s)
 /* A TLS 1.3 ticket is used once, or those who look on could tell that two connections are of one client (RFC 8446, C.4). */
 static void resume(struct tls_client *tc, SSL *ssl)
 {
+	SSL_SESSION *copy;
+
 	while (tc->sessions[0] && is_stale(tc->sessions[0]))
 		drop(tc, 0);
 	if (!tc->sessions[0])
 		return;
-	SSL_set_session(ssl, tc->sessions[0]);
+	copy = SSL_SESSION_dup(tc->sessions[0]);	/* see on_session */
+	if (copy)
+		SSL_set_session(ssl, copy);
+	SSL_SESSION_free(copy);
 	if (SSL_SESSION_get_protocol_version(tc->sessions[0]) >= TLS1_3_VERSION)
 		drop(tc, 0);
 }

@@ -16,6 +16,7 @@
 #include "net/tls_certs.h"
 #include "net/tls_tickets.h"
 #include "tls_help.h"
+#include "tls_shake.h"
 
 static struct test_cert ca, good, other, expired;
 static struct tls_tickets *keys;
@@ -96,68 +97,6 @@ static struct tls_client *client(const char *name)
 	if (!tc)
 		fail_msg("%s", err);
 	return tc;
-}
-
-/* ---- handshakes in memory ---- */
-
-enum step { STEP_BLOCKED, STEP_DONE, STEP_FAILED };
-
-static enum step step(SSL *ssl)
-{
-	int result, error;
-
-	ERR_clear_error();
-	result = SSL_do_handshake(ssl);
-	error = SSL_get_error(ssl, result);
-	if (result == 1)
-		return STEP_DONE;
-	return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? STEP_BLOCKED : STEP_FAILED;
-}
-
-struct pair {
-	SSL *c, *s;
-	char client_failure[192], server_failure[192];	/* empty: none */
-};
-
-static struct pair connect_ssl(SSL *c, SSL *s)
-{
-	struct pair p = { .c = c, .s = s };
-	BIO *near = NULL, *far = NULL;
-	enum step cs = STEP_BLOCKED, ss = STEP_BLOCKED;
-
-	assert_non_null(c);
-	assert_non_null(s);
-	assert_int_equal(BIO_new_bio_pair(&near, 0, &far, 0), 1);
-	SSL_set_bio(c, near, near);
-	SSL_set_bio(s, far, far);
-	for (int i = 0; i < 40; i++) {
-		if (cs == STEP_BLOCKED && (cs = step(c)) == STEP_FAILED)
-			tls_failure(c, p.client_failure, sizeof(p.client_failure));
-		if (ss == STEP_BLOCKED && (ss = step(s)) == STEP_FAILED)
-			tls_failure(s, p.server_failure, sizeof(p.server_failure));
-	}
-	if (cs == STEP_BLOCKED)
-		strcpy(p.client_failure, "stuck");
-	if (ss == STEP_BLOCKED)
-		strcpy(p.server_failure, "stuck");
-	return p;
-}
-
-static struct pair shake(struct tls_client *tc, struct tls_server *ts)
-{
-	return connect_ssl(tls_client_ssl(tc), tls_server_ssl(ts));
-}
-
-static void done(struct pair *p)
-{
-	SSL_free(p->c);
-	SSL_free(p->s);
-}
-
-static void expect_secured(const struct pair *p)
-{
-	assert_string_equal(p->client_failure, "");
-	assert_string_equal(p->server_failure, "");
 }
 
 static void expect_verify_failure(const char *file, const char *name, const char *phrase)
@@ -600,6 +539,163 @@ static void a_weak_certificate_is_refused_before_any_handshake(void **s)
 	tls_certs_unref(&c);
 }
 
+/* The client brings its own session. true: it was resumed. */
+static bool call_again(struct tls_client *tc, struct tls_server *ts, int version)
+{
+	SSL *c = tls_client_ssl(tc);
+	struct pair p;
+	bool resumed;
+
+	SSL_set_max_proto_version(c, version);
+	p = connect_ssl(c, tls_server_ssl(ts));
+	expect_secured(&p);
+	take_tickets(&p);
+	resumed = SSL_session_reused(p.c);
+	done(&p);	/* without close_notify */
+	return resumed;
+}
+
+static void a_client_resumes_by_itself(void **s)
+{
+	static const int versions[] = { TLS1_3_VERSION, TLS1_2_VERSION };
+
+	(void)s;
+	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+		struct tls_server *ts = server("good.pem");
+		struct tls_client *tc = client("mail.example");
+
+		assert_false(call_again(tc, ts, versions[i]));
+		for (int k = 0; k < 5; k++)
+			assert_true(call_again(tc, ts, versions[i]));
+		tls_client_free(&tc);
+		tls_server_free(&ts);
+	}
+}
+
+static void a_ticket_of_tls_1_3_is_used_once(void **s)
+{
+	struct tls_server *ts = server("good.pem");
+	struct tls_client *tc = client("mail.example");
+	struct pair p[TLS_CLIENT_SESSIONS + 1];
+
+	(void)s;
+	assert_false(call_again(tc, ts, TLS1_3_VERSION));
+	for (size_t i = 0; i < ARRAY_LEN(p); i++) {	/* none of them lets new tickets in */
+		p[i] = shake(tc, ts);
+		expect_secured(&p[i]);
+		assert_int_equal(SSL_session_reused(p[i].c), i < TLS_CLIENT_SESSIONS);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(p); i++)
+		done(&p[i]);
+	tls_client_free(&tc);
+	tls_server_free(&ts);
+}
+
+static void after_a_handshake_that_failed_nothing_is_resumed(void **s)
+{
+	struct tls_server *ts = server("good.pem");
+	struct tls_client *tc = client("mail.example");
+	SSL *failed;
+
+	(void)s;
+	assert_false(call_again(tc, ts, TLS1_2_VERSION));
+	failed = tls_client_ssl(tc);
+	tls_handshake_failed(failed);
+	SSL_free(failed);
+	assert_false(call_again(tc, ts, TLS1_2_VERSION));
+	assert_true(call_again(tc, ts, TLS1_2_VERSION));
+	tls_client_free(&tc);
+	tls_server_free(&ts);
+}
+
+static void a_client_shows_its_certificate_when_asked(void **s)
+{
+	struct tls_client_files_conf files = { .certificate = scratch_path("other.pem") };
+	struct tls_client_files *own = tls_client_files_load(&files, err, sizeof(err));
+	struct tls_client *tc;
+	const char *good_file = scratch_path("good.pem");
+	struct tls_certs_conf conf = { .paths = &good_file, .npaths = 1, .client_ca = scratch_path("ca.pem") };
+	struct tls_certs *certs = tls_certs_load(&conf, NULL, NULL, err, sizeof(err));
+	struct tls_policy policy = { .min_version = TLS1_2_VERSION, .client_cert = TLS_CLIENT_CERT_REQUIRED };
+	struct tls_server *ts = tls_server_new(&policy, certs, keys, err, sizeof(err));
+	struct pair p;
+	char *name;
+
+	(void)s;
+	assert_non_null(own);
+	tc = tls_client_new(&(struct tls_client_conf){ .files = own, .min_version = TLS1_2_VERSION }, err, sizeof(err));
+	p = shake(tc, ts);
+	expect_secured(&p);
+	name = tls_server_client_name(p.s);
+	assert_string_equal(name, "other.example");
+	mem_free(&name);
+	done(&p);
+	tls_client_free(&tc);
+	tls_client_files_free(&own);
+	tls_certs_unref(&certs);
+	tls_server_free(&ts);
+}
+
+static void a_broken_certificate_for_a_backend_is_told(void **s)
+{
+	struct tls_client_files_conf files = { .certificate = scratch_path("nowhere.pem") };
+
+	(void)s;
+	assert_null(tls_client_files_load(&files, err, sizeof(err)));
+	assert_non_null(strstr(err, "nowhere.pem: No such file"));
+	write_pem("mixed.pem", good.cert, NULL, other.key);
+	files.certificate = scratch_path("mixed.pem");
+	assert_null(tls_client_files_load(&files, err, sizeof(err)));
+	assert_non_null(strstr(err, "the key does not belong"));
+}
+
+static void old_versions_are_spoken_where_a_policy_says_so(void **s)
+{
+	struct tls_policy old = { .min_version = TLS1_VERSION };
+	struct tls_server *ts = server_with(&old, "good.pem", keys), *new = server("good.pem");
+	struct tls_client *tc = tls_client_new(&(struct tls_client_conf){ .min_version = TLS1_VERSION }, err, sizeof(err));
+
+	(void)s;
+	assert_true(tls_policy_is_old(TLS1_1_VERSION) && !tls_policy_is_old(TLS1_2_VERSION));
+	for (int version = TLS1_VERSION; version <= TLS1_1_VERSION; version++) {
+		SSL *c = tls_client_ssl(tc);
+		struct pair p;
+
+		SSL_set_max_proto_version(c, version);
+		p = connect_ssl(c, tls_server_ssl(ts));
+		expect_secured(&p);
+		assert_int_equal(SSL_version(p.s), version);
+		done(&p);
+		c = tls_client_ssl(tc);
+		SSL_set_max_proto_version(c, version);
+		p = connect_ssl(c, tls_server_ssl(new));
+		assert_string_equal(p.server_failure, "no TLS version in common");
+		done(&p);
+	}
+	tls_client_free(&tc);
+	tls_server_free(&ts);
+	tls_server_free(&new);
+}
+
+static void nobody_is_served_without_certificate_or_cipher_whatever_the_list_says(void **s)
+{
+	struct tls_policy all = { .min_version = TLS1_VERSION, .ciphers = "ALL:eNULL:aNULL:@SECLEVEL=0" };
+	struct tls_server *ts = server_with(&all, "good.pem", keys);
+	SSL *ssl = tls_server_ssl(ts);
+	STACK_OF(SSL_CIPHER) *ciphers = SSL_get_ciphers(ssl);
+
+	(void)s;
+	assert_true(sk_SSL_CIPHER_num(ciphers) > 10);
+	for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); i++) {
+		const SSL_CIPHER *c = sk_SSL_CIPHER_value(ciphers, i);
+
+		assert_int_not_equal(SSL_CIPHER_get_auth_nid(c), NID_auth_null);
+		assert_int_not_equal(SSL_CIPHER_get_cipher_nid(c), NID_undef);
+	}
+	SSL_free(ssl);
+	tls_server_free(&ts);
+}
+
 static void *refer_and_release(void *arg)
 {
 	struct tls_certs *c = arg;
@@ -652,6 +748,13 @@ int main(void)
 		cmocka_unit_test(a_handshake_under_way_survives_new_certificates),
 		cmocka_unit_test(sessions_resume_at_another_server_with_the_same_ticket_keys),
 		cmocka_unit_test(a_weak_certificate_is_refused_before_any_handshake),
+		cmocka_unit_test(a_client_resumes_by_itself),
+		cmocka_unit_test(a_ticket_of_tls_1_3_is_used_once),
+		cmocka_unit_test(after_a_handshake_that_failed_nothing_is_resumed),
+		cmocka_unit_test(a_client_shows_its_certificate_when_asked),
+		cmocka_unit_test(a_broken_certificate_for_a_backend_is_told),
+		cmocka_unit_test(old_versions_are_spoken_where_a_policy_says_so),
+		cmocka_unit_test(nobody_is_served_without_certificate_or_cipher_whatever_the_list_says),
 		cmocka_unit_test(references_may_be_counted_by_two_threads),
 	};
 

@@ -1,4 +1,4 @@
-/* tls_help.h - certificates for tests, made with OpenSSL's API: P-256, in one scratch folder that fini removes. */
+/* tls_help.h - certificates for tests, made with OpenSSL's API, in one scratch folder that fini removes. */
 #ifndef T_UNIT_TLS_HELP_H
 #define T_UNIT_TLS_HELP_H
 
@@ -23,6 +23,7 @@ struct cert_wish {
 	int days;			/* from now; negative: expired */
 	const struct test_cert *issuer;	/* NULL: signs itself */
 	bool is_ca;
+	bool rsa;			/* instead of ECDSA */
 };
 
 static inline void add_extension(X509 *x, int nid, const char *value)
@@ -41,7 +42,7 @@ static inline void add_extension(X509 *x, int nid, const char *value)
 static inline struct test_cert make_cert(struct cert_wish w)
 {
 	static long serial = 1;
-	struct test_cert c = { X509_new(), EVP_EC_gen("P-256") };
+	struct test_cert c = { X509_new(), w.rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256") };
 	X509_NAME *name;
 
 	assert(c.cert && c.key);
