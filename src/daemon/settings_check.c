@@ -232,7 +232,7 @@ static void check_backend_tls(struct draft *d, const struct draft_backend *b)
 		if (b->tls == TLS_NONE && draft_has(&b->section, names[i]))
 			draft_fault_at(d, draft_where(d, &b->section, names[i]),
 				       "has no effect without TLS; set tls = \"starttls\" or \"implicit\", or leave it out");
-	if (b->tls_key && !b->tls_certificate)
+	if (b->tls != TLS_NONE && b->tls_key && !b->tls_certificate)
 		draft_fault_at(d, draft_where(d, &b->section, "tls-key"), "a key without a certificate; set tls-certificate too");
 	if (b->tls != TLS_NONE && b->tls_verify && b->endpoint.kind == ENDPOINT_UNIX && !draft_has(&b->section, "tls-name"))
 		draft_fault_at(d, draft_where(d, &b->section, "address"),

@@ -636,6 +636,93 @@ static void unknown_ciphers_are_refused(void **state)
 	assert_non_null(strstr(faults, "F/c:3: tls.ciphers: "));
 }
 
+/* ---- TLS ---- */
+
+#define TLS_LISTENER(more) "listener: { l: { address = \"*:993\"; " more " } }\n"
+
+static void certificates_may_be_one_or_several(void **state)
+{
+	struct settings *s = accepted(TLS_LISTENER("") BACKEND "tls: { certificate = [ \"/a.pem\", \"/all\", \"/b.pem\" ]; }");
+
+	(void)state;
+	assert_int_equal(s->certs.npaths, 3);
+	assert_string_equal(s->certs.paths[0], "/a.pem");
+	assert_string_equal(s->certs.paths[1], "/all");
+	assert_string_equal(s->certs.paths[2], "/b.pem");
+	settings_unref(&s);
+	refuse(TLS_LISTENER("") BACKEND "tls: { certificate = [ ]; }", "F/c:3: tls.certificate: 0 texts; 1 to 1024 would be right\n");
+	refuse(TLS_LISTENER("") BACKEND "tls: { certificate = [ \"/a\", \"\" ]; }",
+	       "F/c:3: tls.certificate: an empty text; fill it in, or leave the setting out\n");
+	refuse(TLS_LISTENER("") BACKEND "tls: { certificate = 1; }", "F/c:3: tls.certificate: not a text; write it in double quotes\n");
+	refuse(TLS_LISTENER("") BACKEND "tls: { certificate = { a = 1; }; }",
+	       "F/c:3: tls.certificate: not a text; write one in double quotes, or several in brackets: [ \"a\", \"b\" ]\n");
+	refuse(TLS_LISTENER("") BACKEND "tls: { certificate = [ \"/a\", \"/b\" ]; key = \"/k\"; }",
+	       "F/c:3: tls.key: one key, but several certificates; leave it out: each key is in FILE.pem, or in FILE.key beside it\n");
+}
+
+static void a_listener_has_the_policy_of_the_section_unless_it_says_otherwise(void **state)
+{
+	struct settings *s = accepted(
+		"listener: { a: { address = \"*:1\"; }\n"
+		"b: { address = \"*:2\"; min-version = \"1.0\"; ciphers = \"DEFAULT\"; client-cert = \"required\"; } }\n" BACKEND
+		"tls: { certificate = \"/c\"; min-version = \"1.3\"; ciphers = \"HIGH\"; strict-sni = true; client-ca = \"/ca\"; client-cert = \"optional\";\n"
+		"user-from = \"email-san\"; ticket-key-file = \"/t\"; }");
+	const struct tls_policy *a = &s->listeners[0].tls_policy, *b = &s->listeners[1].tls_policy;
+
+	(void)state;
+	assert_int_equal(a->min_version, TLS1_3_VERSION);
+	assert_string_equal(a->ciphers, "HIGH");
+	assert_int_equal(a->client_cert, TLS_CLIENT_CERT_OPTIONAL);
+	assert_int_equal(b->min_version, TLS1_VERSION);
+	assert_string_equal(b->ciphers, "DEFAULT");
+	assert_int_equal(b->client_cert, TLS_CLIENT_CERT_REQUIRED);
+	assert_true(a->strict_sni && b->strict_sni);
+	assert_true(a->user_from == TLS_USER_FROM_EMAIL_SAN && b->user_from == TLS_USER_FROM_EMAIL_SAN);
+	assert_string_equal(s->certs.client_ca, "/ca");
+	assert_string_equal(s->ticket_key_file, "/t");
+	settings_unref(&s);
+}
+
+static void a_policy_of_a_listener_is_checked_where_it_stands(void **state)
+{
+	(void)state;
+	assert_null(load(TLS_LISTENER("\nciphers = \"TLS_NOT_A_CIPHER\";") BACKEND "tls: { certificate = \"/c\"; }"));
+	assert_non_null(strstr(faults, "F/c:2: listener.l.ciphers: no such cipher: TLS_NOT_A_CIPHER\n"));
+	refuse("listener: { l: { address = \"*:143\"; tls = \"none\"; min-version = \"1.0\"; } }" BACKEND,
+	       "F/c:1: listener.l.min-version: has no effect without TLS; leave it out\n");
+	refuse(TLS_LISTENER("min-version = \"1.4\";") BACKEND "tls: { certificate = \"/c\"; }",
+	       "F/c:1: listener.l.min-version: there is no \"1.4\"; write \"1.0\", \"1.1\", \"1.2\" or \"1.3\"\n");
+}
+
+static void certificates_of_clients_need_an_authority_and_the_other_way_round(void **state)
+{
+	(void)state;
+	refuse(TLS_LISTENER("") BACKEND "tls: { certificate = \"/c\"; client-cert = \"optional\"; }",
+	       "F/c:3: tls.client-cert: certificates of clients need authorities to verify them; set tls.client-ca, or client-cert = \"off\"\n");
+	refuse(TLS_LISTENER("client-cert = \"required\";") BACKEND "tls: { certificate = \"/c\"; }",
+	       "F/c:3: tls: certificates of clients need authorities to verify them; set tls.client-ca, or client-cert = \"off\"\n");
+	refuse(TLS_LISTENER("") BACKEND "tls: { certificate = \"/c\"; client-ca = \"/ca\"; }",
+	       "F/c:3: tls.client-ca: has no effect without client-cert; set that, here or in a listener, or leave this out\n");
+	allow(TLS_LISTENER("client-cert = \"required\";") BACKEND "tls: { certificate = \"/c\"; client-ca = \"/ca\"; user-from = \"cn\"; }");
+}
+
+static void a_backend_may_have_a_certificate_for_it_and_an_old_version(void **state)
+{
+	struct settings *s = accepted(LISTENER "backend: { b: { address = \"h.example\"; tls = \"implicit\"; tls-certificate = \"/p.pem\";\n"
+				      "tls-key = \"/p.key\"; tls-min-version = \"1.1\"; } }");
+	const struct backend *b = s->cluster->backends[0];
+
+	(void)state;
+	assert_string_equal(b->tls_certificate, "/p.pem");
+	assert_string_equal(b->tls_key, "/p.key");
+	assert_int_equal(b->tls_min_version, TLS1_1_VERSION);
+	settings_unref(&s);
+	refuse(LISTENER "backend: { b: { address = \"10.0.0.1\"; tls-min-version = \"1.0\"; } }",
+	       "F/c:2: backend.b.tls-min-version: has no effect without TLS; set tls = \"starttls\" or \"implicit\", or leave it out\n");
+	refuse(LISTENER "backend: { b: { address = \"10.0.0.1\"; tls = \"starttls\"; tls-key = \"/k\"; } }",
+	       "F/c:2: backend.b.tls-key: a key without a certificate; set tls-certificate too\n");
+}
+
 /* ---- backends and groups ---- */
 
 static void a_backend_needs_one_address(void **state)
@@ -1123,6 +1210,11 @@ int main(void)
 		cmocka_unit_test(a_listener_needs_an_address_with_a_port),
 		cmocka_unit_test(two_listeners_cannot_have_the_same_address_and_port),
 		cmocka_unit_test(a_tls_listener_needs_a_certificate),
+		cmocka_unit_test(certificates_may_be_one_or_several),
+		cmocka_unit_test(a_listener_has_the_policy_of_the_section_unless_it_says_otherwise),
+		cmocka_unit_test(a_policy_of_a_listener_is_checked_where_it_stands),
+		cmocka_unit_test(certificates_of_clients_need_an_authority_and_the_other_way_round),
+		cmocka_unit_test(a_backend_may_have_a_certificate_for_it_and_an_old_version),
 		cmocka_unit_test(unknown_ciphers_are_refused),
 		cmocka_unit_test(a_backend_needs_one_address),
 		cmocka_unit_test(a_unix_backend_with_verified_tls_needs_a_name),

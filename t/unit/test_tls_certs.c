@@ -393,13 +393,15 @@ static void authorities_for_clients_must_be_readable(void **s)
 static void write_ocsp(const char *file, const X509 *about, int status, long from, long until)
 {
 	OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
+	OCSP_CERTID *id = OCSP_cert_to_id(NULL, about, ca.cert);
 	ASN1_TIME *this = X509_gmtime_adj(NULL, from), *next = X509_gmtime_adj(NULL, until);
 	FILE *f = scratch_open(file);
 	unsigned char *der = NULL;
 	OCSP_RESPONSE *r;
 	int n;
 
-	OCSP_basic_add1_status(basic, OCSP_cert_to_id(NULL, about, ca.cert), status, 0, NULL, this, next);
+	OCSP_basic_add1_status(basic, id, status, 0, NULL, this, next);
+	OCSP_CERTID_free(id);
 	assert_int_equal(OCSP_basic_sign(basic, ca.cert, ca.key, EVP_sha256(), NULL, 0), 1);
 	r = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
 	n = i2d_OCSP_RESPONSE(r, &der);
