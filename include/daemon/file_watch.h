@@ -28,6 +28,7 @@ struct file_watch {
 	const char **paths;	/* the owner's; they outlive the watch */
 };
 
+/* It tells once at the start, too, for what came before. */
 void file_watch_start(struct file_watch *w, struct ev_loop *loop, file_watch_fn *changed, void *arg);
 
 /* A file or a folder; NULL: nothing happens. */

@@ -92,6 +92,7 @@ void file_watch_start(struct file_watch *w, struct ev_loop *loop, file_watch_fn 
 	ev_io_init(&w->io, on_events, w->fd, EV_READ);
 	w->io.data = w;
 	ev_io_start(loop, &w->io);
+	put_off(w);	/* what changed since the files were read, no event will tell */
 }
 
 void file_watch_add(struct file_watch *w, const char *path)
