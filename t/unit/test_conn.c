@@ -544,7 +544,7 @@ static void two_conns_secure_each_other(void **s)
 	assert_string_equal(at_s.version, "TLSv1.3");
 	assert_string_equal(at_c.cipher, at_s.cipher);
 	assert_string_equal(at_s.name, "mail.example");
-	assert_false(at_s.resumed);
+	assert_int_equal(at_s.resumed, at_c.resumed);
 	assert_string_equal(c.c.ops->kind, "tls");
 	assert_false(conn_start_tls_client(&c.c, client));
 	send_text(&c, "a NOOP\r\n");
