@@ -27,7 +27,7 @@ tls: { certificate = "$tls/server.pem"; $1 }
 backend: { mb1: { address = "$(fake_address mb1)"; } }
 END
 }
-settings '' | sluice_start
+sluice_start < <(settings '')
 at=$(port imaps)
 begins() { tls_says "$1" -sess_out "$SCRATCH/session" "${@:2}" | grep -q '^New, '; }
 resumes() { tls_says "$1" -sess_in "$SCRATCH/session" -sess_out "$SCRATCH/session" "${@:2}" | grep -q '^Reused, '; }
@@ -56,9 +56,9 @@ ok "the log knows which were resumed" logged 'event=session-end .*resumed=yes'
 ok "begun under one policy" begins "$at" -tls1_3
 ok "it is not resumed under another" does_not_resume "$(port new)" -tls1_3
 
-settings "ticket-key-file = \"$tls/shared.keys\";" | sluice=here sluice_start
+sluice=here sluice_start < <(settings "ticket-key-file = \"$tls/shared.keys\";")
 cp -p "$tls/shared.keys" "$tls/there.keys"
-settings "ticket-key-file = \"$tls/there.keys\";" | sluice=there sluice_start
+sluice=there sluice_start < <(settings "ticket-key-file = \"$tls/there.keys\";")
 here=$(sluice=here port imaps)
 there=$(sluice=there port imaps)
 ok "with a key file: a session begins here" begins "$here"

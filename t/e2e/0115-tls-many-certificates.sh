@@ -25,7 +25,7 @@ END
 serve()		# FOLDER WORKERS: starts it, lets each worker do some handshakes, and leaves the memory in RSS
 {
 	sluice=$1-$2
-	settings "$1" | WORKERS=$2 sluice_start
+	WORKERS=$2 sluice_start < <(settings "$1")
 	"$PYTHON" - "$(port imaps)" <<'END'
 import socket, ssl, sys
 host, port = sys.argv[1].rsplit(':', 1)
