@@ -11,6 +11,7 @@ packages_for()
 	build)	echo gcc libc6-dev make autoconf automake pkg-config libssl-dev libev-dev libhiredis-dev libconfig-dev libc-ares-dev libcmocka-dev ;;
 	demo)	echo "$(packages_for build)" openssl python3 curl dovecot-core dovecot-imapd util-linux ;;
 	test)	echo "$(packages_for demo)" redis-server redis-tools mandoc mutt isync fetchmail ;;
+	ci)	echo "$(packages_for test)" clang libclang-rt-14-dev ;;
 	*)	return 1 ;;
 	esac
 }
