@@ -1,4 +1,4 @@
-# packages.sh - which Debian packages are needed for what, and getting them. Sourced by t/demo, t/check and .ci/run.
+# packages.sh - which Debian packages are needed for what, and getting them. Sourced by t/demo, t/check, t/bench/run and .ci/run.
 #
 #	packages_need demo			says what is missing and installs it; returns 1 with a sentence when that cannot be
 #	packages_need test --no-install		only says what is missing
@@ -11,6 +11,7 @@ packages_for()
 	build)	echo gcc libc6-dev make autoconf automake pkg-config libssl-dev libev-dev libhiredis-dev libconfig-dev libc-ares-dev libcmocka-dev ;;
 	demo)	echo "$(packages_for build)" openssl python3 curl dovecot-core dovecot-imapd util-linux ;;
 	test)	echo "$(packages_for demo)" redis-server redis-tools mandoc mutt isync fetchmail ;;
+	bench)	echo "$(packages_for build)" openssl python3 util-linux redis-server dovecot-core dovecot-imapd haproxy nginx libnginx-mod-mail ;;
 	ci)	echo "$(packages_for test)" clang libclang-rt-14-dev ;;
 	*)	return 1 ;;
 	esac
