@@ -55,7 +55,7 @@ struct session_reason_text {
 /* Never was a session: no session-end line, no polite end. */
 static inline bool session_is_refused(enum session_reason why)
 {
-	return why >= SESSION_TOO_FAST && why <= SESSION_NETWORK_FULL;
+	return why == SESSION_PROXY_STRANGER || (why >= SESSION_TOO_FAST && why <= SESSION_NETWORK_FULL);
 }
 
 extern const struct session_reason_text session_reasons[SESSION_NREASONS];

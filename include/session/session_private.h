@@ -163,6 +163,9 @@ struct login {
 	struct limits_ticket ticket;
 	bool admitted;			/* on the list of those that are not logged in */
 
+	/* what ID has changed in the session, to be put back if it was said before STARTTLS */
+	struct addr peer_before_id, local_before_id;
+
 	/* client */
 	struct input in;
 	struct imap_frame frame;
@@ -256,6 +259,7 @@ void client_challenge(struct session *s, struct span base64);
 bool client_sasl_line(struct session *s);	/* takes the line that is no command; false: more bytes are needed first */
 
 /* ---- client_id.c ---- */
+void client_id_forget(struct session *s);	/* what was said in clear does not count under TLS */
 bool client_id_take(struct session *s, struct span pairs);	/* pairs: imap_command's id; decoded in place. true: it is trusted */
 
 /* ---- proxied.c ---- */

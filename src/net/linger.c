@@ -33,7 +33,7 @@ static void linger_end(struct conn_linger *l)
 		l->next->prev = l->prev;
 	loop->lingering--;
 	timers_stop(&loop->timers, &l->timer);
-	buf_give(&loop->bufs, &l->rest);
+	buf_give_wiped(&loop->bufs, &l->rest);	/* it may have been the answer of a login that was called off */
 	conn_close(&l->conn);
 	reap_later(&loop->reap, &l->dead, linger_free);
 }

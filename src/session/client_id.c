@@ -163,12 +163,30 @@ static void apply(struct id_walk *w)
 	}
 }
 
+void client_id_forget(struct session *s)
+{
+	if (!s->id_taken)
+		return;
+	s->id_taken = false;
+	session_client_is(s, &s->login->peer_before_id);
+	s->local = s->login->local_before_id;
+	s->via = (struct addr){ 0 };
+	s->ttl = PROXY_TTL_MAX;
+	mem_free(&s->given_id);
+	mem_free(&s->client_name);
+	mem_free(&s->client_version);
+}
+
 bool client_id_take(struct session *s, struct span pairs)
 {
 	bool trusted = !s->id_taken && cidr_list_has(&s->env->trusted_networks, &s->peer);
 	struct id_walk w = { .session = s };
 	struct span name, value;
 
+	if (!s->id_taken) {
+		s->login->peer_before_id = s->peer;
+		s->login->local_before_id = s->local;
+	}
 	while (imap_id_next(&pairs, &name, &value)) {
 		const struct id_key *key = value.p ? find_key(name) : NULL;
 

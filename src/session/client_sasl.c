@@ -277,6 +277,21 @@ static void relayed_answer(struct session *s, struct span line, size_t end)
 	backend_answer(s, line);
 }
 
+/* A token that was refused, or a proof: the backend has said so in a challenge, and only a tagged NO is missing. */
+static bool was_refused(const struct login *l)
+{
+	unsigned harmless = sasl_kind(l->sasl) == SASL_CHALLENGE ? 1 : 0;
+
+	return l->sasl_state == SASL_STATE_RELAYED && l->challenges > harmless;
+}
+
+static void gives_up(struct session *s)
+{
+	enum login_reason why = was_refused(s->login) ? LOGIN_BAD_PASSWORD : LOGIN_ABORTED;
+
+	session_go(s, session_login_failed(s, why, span_of(login_reasons[LOGIN_ABORTED].reply), NULL));
+}
+
 static void sasl_line(struct session *s, struct span line, size_t end)
 {
 	struct span text = span_mem(line.p, line.n - end);
@@ -285,7 +300,7 @@ static void sasl_line(struct session *s, struct span line, size_t end)
 	if (l->sasl_state == SASL_STATE_RELAYED && !span_is(text, "*")) {
 		relayed_answer(s, line, end);
 	} else if (span_is(text, "*")) {
-		failed(s, LOGIN_ABORTED);	/* a backend that waits for the answer is told */
+		gives_up(s);	/* a backend that waits for the answer is told */
 	} else {
 		sasl_message(s, l->sasl_state, text);
 	}

@@ -254,6 +254,7 @@ void session_client_event(struct conn *c, unsigned events)
 		session_close(s, SESSION_CLIENT_TLS_FAILED);
 	} else if (events & CONN_SECURED) {
 		s->secure = true;
+		client_id_forget(s);
 		session_go(s, STEP_COMMAND);
 	} else if (s->step == STEP_PROXY) {
 		proxied_read(s);

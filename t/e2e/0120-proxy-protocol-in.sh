@@ -117,7 +117,7 @@ END
 conversation "who is not trusted is closed without a word" "$(port plain)" --from 127.0.0.2 <<END
 CLOSED
 END
-ok "the log says why" logged 'event=session-end .*client=127\.0\.0\.2:.*listener=plain .*why="not in trusted-proxies'
+ok "the log says why" logged 'event=connections-refused .*last=127\.0\.0\.2 listener=plain .*why="not in trusted-proxies'
 # $1: sentence, $2: bytes, $3: what the log says
 refused() {
 	conversation "$1: closed without a word" "$(port plain)" <<END

@@ -57,6 +57,7 @@ static struct stage *set_up(void)
 	}
 	add_user(st, "renamed", "plain", "another");
 	st->env.names.master_separator = '*';
+	st->unscripted = true;
 	st->listener.cleartext_login = true;
 	return st;
 }

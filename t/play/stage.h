@@ -36,6 +36,7 @@ enum directory_mood { DIRECTORY_ANSWERS, DIRECTORY_IS_LATE, DIRECTORY_IS_DOWN };
 
 struct stage {
 	struct net_loop loop;
+	bool unscripted;			/* nobody expects anything: dials may come in a row (t/fuzz) */
 	struct cluster *cluster;
 	char *group_of[STAGE_BACKENDS_MAX];
 	char *default_domain, *capabilities;
