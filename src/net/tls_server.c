@@ -16,7 +16,7 @@
 
 #define CLIENT_CHAIN_MAX (32 * 1024)	/* bytes of certificates that a client may send */
 #define CLIENT_CHAIN_DEPTH 8
-#define CLIENT_CERT_TICKET_SECONDS 3600	/* a ticket stands for the certificate it was given for, also when that is revoked */
+#define CLIENT_CERT_TICKET_SECONDS 3600	/* a ticket stands for the certificate that was shown, however often it is renewed */
 
 struct tls_server {
 	SSL_CTX *ctx;
@@ -121,6 +121,41 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 	return opened == 1 && SSL_version(ssl) >= TLS1_3_VERSION ? 2 : opened;	/* there a ticket is used once, so a new one is due */
 }
 
+/* When the certificate was shown goes into the first ticket, and from there into those that take its place. */
+static int stamp_ticket(SSL *ssl, void *arg)
+{
+	int64_t shown = time(NULL);
+
+	(void)arg;
+	return SSL_session_reused(ssl) || SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), &shown, sizeof(shown)) == 1;
+}
+
+static bool stands_for_certificate(SSL_SESSION *session)
+{
+	X509 *cert = SSL_SESSION_get0_peer(session);
+	int64_t shown, age;
+	void *stamp;
+	size_t n;
+
+	if (SSL_SESSION_get0_ticket_appdata(session, &stamp, &n) != 1 || n != sizeof(shown))
+		return false;
+	memcpy(&shown, stamp, sizeof(shown));
+	age = time(NULL) - shown;
+	if (age >= CLIENT_CERT_TICKET_SECONDS || age <= -CLIENT_CERT_TICKET_SECONDS)
+		return false;
+	return !cert || X509_cmp_current_time(X509_get0_notAfter(cert)) > 0;
+}
+
+/* OpenSSL would go by the age of the last ticket alone, and nobody would ask again for a certificate that has expired. */
+static SSL_TICKET_RETURN check_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *key, size_t keylen, SSL_TICKET_STATUS status,
+				      void *arg)
+{
+	(void)ssl, (void)key, (void)keylen, (void)arg;
+	if ((status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) || !stands_for_certificate(session))
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
 /* ---- making ---- */
 
 struct feed {
@@ -182,6 +217,7 @@ static void ask_for_certificates(struct tls_server *ts)
 	SSL_CTX_set_verify_depth(ts->ctx, CLIENT_CHAIN_DEPTH);
 	SSL_CTX_set_max_cert_list(ts->ctx, CLIENT_CHAIN_MAX);
 	SSL_CTX_set_timeout(ts->ctx, CLIENT_CERT_TICKET_SECONDS);
+	SSL_CTX_set_session_ticket_cb(ts->ctx, stamp_ticket, check_ticket, NULL);
 }
 
 static bool set_callbacks(struct tls_server *ts)

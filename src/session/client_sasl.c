@@ -24,14 +24,18 @@ bool client_login_is_allowed(const struct session *s)
 	return s->secure || s->listener->cleartext_login;
 }
 
-/* The user that the client's certificate names; n = 0: none. */
+/* The user that the client's certificate names; n = 0: none. With a master's separator in it, it would be another user's name. */
 static struct span certified_user(struct session *s)
 {
 	struct conn_tls tls = { 0 };
+	struct span name, user, master;
 
 	if (!s->secure || !conn_tls_facts(&s->client.conn, &tls))
 		return (struct span){ 0 };
-	return span_of(tls.client_name);
+	name = span_of(tls.client_name);
+	if (!user_name_cut_master(name, s->env->names.master_separator, &user, &master) || master.n > 0)
+		return (struct span){ 0 };
+	return name;
 }
 
 /* SCRAM works from end to end only, so each backend must have it; one with channel binding (-PLUS) would rightly hold it against the

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "net/tls.h"
@@ -13,10 +14,26 @@
 #include "tls_help.h"
 #include "tls_shake.h"
 
+#define HOUR 3600
+
 static struct test_cert ca, other_ca, mail, user;
 static struct tls_certs *certs, *certs_of_other_ca;
 static struct tls_client_files *shown;
 static char err[512];
+
+/* The clock of this program, and of the libraries in it. */
+static time_t ahead;
+
+time_t time(time_t *t)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	now.tv_sec += ahead;
+	if (t)
+		*t = now.tv_sec;
+	return now.tv_sec;
+}
 
 static struct tls_certs *load(const char *client_ca)
 {
@@ -80,9 +97,9 @@ static struct tls_server *plain_server(struct tls_tickets *keys)
 }
 
 /* A client with a certificate calls with *session (NULL: none), and takes the newest. true: resumed. */
-static bool call(struct tls_server *ts, int version, SSL_SESSION **session)
+static bool call_with(const struct tls_client_files *files, struct tls_server *ts, int version, SSL_SESSION **session)
 {
-	struct tls_client *tc = tls_client_new(&(struct tls_client_conf){ .files = shown, .min_version = TLS1_2_VERSION }, err, sizeof(err));
+	struct tls_client *tc = tls_client_new(&(struct tls_client_conf){ .files = files, .min_version = TLS1_2_VERSION }, err, sizeof(err));
 	SSL *c = tls_client_ssl(tc);
 	struct pair p;
 	bool resumed;
@@ -100,6 +117,11 @@ static bool call(struct tls_server *ts, int version, SSL_SESSION **session)
 	done(&p);
 	tls_client_free(&tc);
 	return resumed;
+}
+
+static bool call(struct tls_server *ts, int version, SSL_SESSION **session)
+{
+	return call_with(shown, ts, version, session);
 }
 
 static const int versions[] = { TLS1_3_VERSION, TLS1_2_VERSION };
@@ -226,6 +248,65 @@ static void a_resumed_session_still_has_its_clients_name(void **s)
 	}
 	tls_server_free(&ts);
 	tls_tickets_unref(&keys);
+}
+
+static void expect_to_end_after_an_hour(int version)
+{
+	const struct tls_policy required = { .client_cert = TLS_CLIENT_CERT_REQUIRED };
+	struct tls_tickets *keys = tls_tickets_new(NULL), *newer = tls_tickets_new(keys);
+	struct tls_server *ts = server(required, certs, keys);
+	SSL_SESSION *session = NULL;
+
+	assert_false(call(ts, version, &session));
+	ahead += HOUR / 2;
+	tls_server_set_tickets(ts, newer);		/* in TLS 1.2, too, a new ticket takes its place */
+	assert_true(call(ts, version, &session));
+	ahead += HOUR / 4;
+	assert_true(call(ts, version, &session));
+	ahead += HOUR / 2;
+	assert_false(call(ts, version, &session));	/* and shows its certificate */
+	ahead += HOUR / 2;
+	assert_true(call(ts, version, &session));
+	ahead = 0;
+	SSL_SESSION_free(session);
+	tls_server_free(&ts);
+	tls_tickets_unref(&keys);
+	tls_tickets_unref(&newer);
+}
+
+static void a_ticket_stands_for_a_certificate_for_an_hour_however_often_it_is_renewed(void **s)
+{
+	(void)s;
+	for (size_t i = 0; i < ARRAY_LEN(versions); i++)
+		expect_to_end_after_an_hour(versions[i]);
+}
+
+static void a_ticket_does_not_outlive_the_certificate_it_was_given_for(void **s)
+{
+	const struct tls_policy optional = { .client_cert = TLS_CLIENT_CERT_OPTIONAL };
+	struct test_cert soon = make_cert((struct cert_wish){ .cn = "anna", .days = 1, .issuer = &ca });
+	struct tls_client_files_conf conf = { .certificate = write_pem("soon.pem", soon.cert, NULL, soon.key) };
+	struct tls_client_files *files = tls_client_files_load(&conf, err, sizeof(err));
+	struct tls_tickets *keys = tls_tickets_new(NULL);
+	struct tls_server *ts = server(optional, certs, keys);
+
+	(void)s;
+	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+		SSL_SESSION *session = NULL;
+
+		ahead = 23 * HOUR + HOUR / 2;
+		assert_false(call_with(files, ts, versions[i], &session));
+		ahead += HOUR / 4;
+		assert_true(call_with(files, ts, versions[i], &session));
+		ahead += HOUR / 2;
+		assert_false(call_with(NULL, ts, versions[i], &session));
+		ahead = 0;
+		SSL_SESSION_free(session);
+	}
+	tls_server_free(&ts);
+	tls_tickets_unref(&keys);
+	tls_client_files_free(&files);
+	free_cert(&soon);
 }
 
 /* ---- clients' certificates ---- */
@@ -359,6 +440,8 @@ int main(void)
 		cmocka_unit_test(a_ticket_does_not_resume_under_another_policy),
 		cmocka_unit_test(a_ticket_does_not_outlive_the_authority_it_was_given_under),
 		cmocka_unit_test(a_resumed_session_still_has_its_clients_name),
+		cmocka_unit_test(a_ticket_stands_for_a_certificate_for_an_hour_however_often_it_is_renewed),
+		cmocka_unit_test(a_ticket_does_not_outlive_the_certificate_it_was_given_for),
 		cmocka_unit_test(certificates_of_clients_are_asked_for_as_the_policy_says),
 		cmocka_unit_test(a_file_holds_whole_keys_and_not_too_many),
 		cmocka_unit_test(a_file_that_others_may_read_is_refused),
