@@ -7,13 +7,9 @@
  */
 #include "daemon/settings_private.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 
 #define DEPTH_MAX 10		/* libconfig's; deeper ones it refuses by itself */
@@ -35,41 +31,16 @@ static bool refuse(struct scan *s, const char *path, const char *why)
 	return false;
 }
 
-static bool read_all(int fd, char *p, size_t n)
+/* Its text is the caller's to free, with file_fini. */
+static bool read_file(struct scan *s, const char *path, struct file *f)
 {
-	size_t got = 0;
+	char err[SETTINGS_FAULT_MAX / 2];
 
-	while (got < n) {
-		ssize_t r = read(fd, p + got, n - got);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r <= 0) {
-			errno = r == 0 ? EAGAIN : errno;	/* it has just become shorter */
-			return false;
-		}
-		got += (size_t)r;
-	}
-	return true;
-}
-
-/* A span of *text, which is the caller's to free. */
-static bool read_file(struct scan *s, const char *path, int fd, char **text, size_t *n)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) != 0)
-		return refuse(s, path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return refuse(s, path, "not a regular file; settings are read from files only");
-	if ((size_t)st.st_size > SETTINGS_BYTES_MAX - s->bytes)
-		return refuse(s, path, "too much to read; settings may have 16 MiB in all");
-	if (s->files++ >= SETTINGS_INCLUDES_MAX)
-		return refuse(s, path, "too many files; settings may have 100 in all, each counted as often as it is included");
-	*n = (size_t)st.st_size;
-	s->bytes += *n;
-	*text = mem_new(*n + 1);
-	return read_all(fd, *text, *n) || refuse(s, path, strerror(errno));
+	if (!file_read_regular(f, path, SETTINGS_BYTES_MAX - s->bytes, err, sizeof(err)))
+		return refuse(s, path, err);
+	s->bytes += f->n;
+	return s->files++ < SETTINGS_INCLUDES_MAX
+		|| refuse(s, path, "too many files; settings may have 100 in all, each counted as often as it is included");
 }
 
 /* The path behind @include " on a line; heap. NULL: there is none. */
@@ -127,17 +98,10 @@ static bool scan_text(struct scan *s, const char *file, struct span text, unsign
 
 static bool scan_file(struct scan *s, const char *path, unsigned depth)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	char *text = NULL;
-	size_t n = 0;
-	bool sane;
+	struct file f;
+	bool sane = read_file(s, path, &f) && scan_text(s, path, span_mem(f.bytes, f.n), depth);
 
-	if (fd < 0)
-		return refuse(s, path, strerror(errno));
-	sane = read_file(s, path, fd, &text, &n);
-	close(fd);
-	sane = sane && scan_text(s, path, span_mem(text, n), depth);
-	mem_free(&text);
+	file_fini(&f);
 	return sane;
 }
 

@@ -10,15 +10,14 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "route/directory.h"
 #include "wire/out.h"
@@ -488,23 +487,6 @@ static bool read_file(struct loader *l, int fd)
 	return ok;
 }
 
-/* A pipe or a device would make the control thread wait. */
-static int open_file(const char *path, char *err, size_t errlen)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-		return fd;
-	if (fd < 0) {
-		snprintf(err, errlen, "%s: cannot open: %s", path, strerror(errno));
-		return -1;
-	}
-	snprintf(err, errlen, "%s: not a regular file", path);
-	close(fd);
-	return -1;
-}
-
 static struct loader *loader_new(const char *name, const struct cluster *c, const struct user_name_rules *rules, char *err, size_t errlen)
 {
 	struct loader *l = mem_new(sizeof(*l));
@@ -535,7 +517,8 @@ static struct user_map *loader_end(struct loader **lp, bool ok)
 
 struct user_map *user_map_load(const char *path, const struct cluster *c, const struct user_name_rules *rules, char *err, size_t errlen)
 {
-	int fd = open_file(path, err, errlen);
+	size_t n = (size_t)snprintf(err, errlen, "%s: ", path);
+	int fd = n < errlen ? file_open_regular(path, NULL, err + n, errlen - n) : -1;
 	struct loader *l;
 	bool ok;
 

@@ -924,10 +924,10 @@ static void a_password_file_must_be_there_and_be_a_file(void **state)
 	unlink(in_folder("p"));
 	expect_bad_password_file("No such file or directory");
 	assert_int_equal(mkdir(in_folder("p"), 0700), 0);
-	expect_bad_password_file("not a regular file; it must be one that holds the password in its first line");
+	expect_bad_password_file("not a regular file; one would be right");
 	rmdir(in_folder("p"));
 	assert_int_equal(mkfifo(in_folder("p"), 0600), 0);
-	expect_bad_password_file("not a regular file; it must be one that holds the password in its first line");
+	expect_bad_password_file("not a regular file; one would be right");
 }
 
 static void a_password_file_is_kept_from_others(void **state)
@@ -980,10 +980,10 @@ static void a_file_that_is_none_is_refused(void **state)
 	assert_null(load_file(in_folder("gone")));
 	assert_string_equal(faults, "F/gone: cannot be read: No such file or directory\n");
 	assert_null(load_file(folder));
-	assert_string_equal(faults, "F: cannot be read: not a regular file; settings are read from files only\n");
+	assert_string_equal(faults, "F: cannot be read: not a regular file; one would be right\n");
 	mkfifo(in_folder("pipe"), 0600);
 	assert_null(load_file(in_folder("pipe")));
-	assert_string_equal(faults, "F/pipe: cannot be read: not a regular file; settings are read from files only\n");
+	assert_string_equal(faults, "F/pipe: cannot be read: not a regular file; one would be right\n");
 }
 
 static void an_included_file_is_read_and_its_faults_name_it(void **state)
@@ -1001,11 +1001,11 @@ static void what_is_not_a_file_with_a_whole_path_is_not_included(void **state)
 {
 	(void)state;
 	refuse(MINIMAL "@include \"more\"\n", "F/c:3: cannot include \"more\": not a whole path; it must begin with \"/\"\n");
-	refuse(MINIMAL "\t@include\t \"$\"\n", "F/c:3: cannot include \"F\": not a regular file; settings are read from files only\n");
+	refuse(MINIMAL "\t@include\t \"$\"\n", "F/c:3: cannot include \"F\": not a regular file; one would be right\n");
 	refuse(MINIMAL "@include \"$/gone\"\n", "F/c:3: cannot include \"F/gone\": No such file or directory\n");
 	refuse(MINIMAL "@include \"/a\\\"b\"\n", "F/c:3: cannot include \"/a\\\": a path with a backslash; it must have none\n");
 	mkfifo(in_folder("pipe"), 0600);
-	refuse(MINIMAL "@include \"$/pipe\"\n", "F/c:3: cannot include \"F/pipe\": not a regular file; settings are read from files only\n");
+	refuse(MINIMAL "@include \"$/pipe\"\n", "F/c:3: cannot include \"F/pipe\": not a regular file; one would be right\n");
 }
 
 static void including_comes_to_an_end(void **state)
@@ -1030,7 +1030,7 @@ static void a_huge_file_is_refused_unread(void **state)
 	put("huge", "");
 	assert_int_equal(truncate(in_folder("huge"), 17 * 1024 * 1024), 0);
 	assert_null(load_file(in_folder("huge")));
-	assert_string_equal(faults, "F/huge: cannot be read: too much to read; settings may have 16 MiB in all\n");
+	assert_string_equal(faults, "F/huge: cannot be read: too large; at most 16777216 bytes are read\n");
 	unlink(in_folder("huge"));
 }
 
