@@ -19,6 +19,7 @@
 #include <time.h>
 #include <openssl/ssl.h>
 
+#include "base/file.h"
 #include "net/tls.h"
 #include "net/tls_certs.h"
 #include "net/tls_tickets.h"
@@ -33,16 +34,7 @@ SSL_CTX *tls_policy_ctx(const struct tls_policy *p, char *err, size_t errlen);
 
 /* ---- tls_pem.c ---- */
 
-/* A file, in memory to be wiped. */
-struct tls_file {
-	const char *path;
-	char *bytes;
-	size_t n, cap;
-};
-
-bool tls_file_read(struct tls_file *f, const char *path, size_t most, char *err, size_t errlen);
-void tls_file_fini(struct tls_file *f);
-bool tls_say_unreadable(char *err, size_t errlen, const char *path);	/* from errno; false */
+bool tls_file_read(struct file *f, const char *path, size_t most, char *err, size_t errlen);	/* file_read_regular, with the path in err */
 
 /* The path with its ".pem", if it has that, exchanged for end. On the heap. */
 char *tls_file_beside(const char *path, const char *end);

@@ -301,8 +301,10 @@ static bool load_folder(struct loading *l, const char *path, const char *key)
 		snprintf(l->err, l->errlen, "%s: a folder; with it, each key is in FILE.pem or in FILE.key beside it, not in %s", path, key);
 		return false;
 	}
-	if (!each_in_folder(path, load_one_of_folder, l, &count))
-		return count < 0 ? tls_say_unreadable(l->err, l->errlen, path) : false;
+	if (!each_in_folder(path, load_one_of_folder, l, &count) && count >= 0)
+		return false;
+	if (count < 0)
+		snprintf(l->err, l->errlen, "%s: this folder cannot be read: %s", path, strerror(errno));
 	if (count == 0)
 		snprintf(l->err, l->errlen, "%s: no file *.pem in this folder", path);
 	return count > 0;

@@ -49,7 +49,7 @@ static const char *judge(OCSP_BASICRESP *basic, const X509 *cert, time_t *until)
 	return *until < time(NULL) ? "it has expired" : "it is not valid yet";
 }
 
-static const char *parse(const struct tls_file *f, const X509 *cert, time_t *until)
+static const char *parse(const struct file *f, const X509 *cert, time_t *until)
 {
 	const unsigned char *p = (const unsigned char *)f->bytes;
 	OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &p, (long)f->n);
@@ -69,7 +69,7 @@ static const char *parse(const struct tls_file *f, const X509 *cert, time_t *unt
 
 bool tls_ocsp_load(struct tls_ocsp *o, const char *path, const X509 *cert, char *err, size_t errlen)
 {
-	struct tls_file f = { 0 };
+	struct file f = { 0 };
 	const char *why = NULL;
 	bool ok;
 
@@ -86,7 +86,7 @@ bool tls_ocsp_load(struct tls_ocsp *o, const char *path, const X509 *cert, char 
 	}
 	if (why)
 		snprintf(err, errlen, "%s: not stapled: %s", path, why);
-	tls_file_fini(&f);
+	file_fini(&f);
 	return ok && !why;
 }
 

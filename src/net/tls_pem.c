@@ -3,11 +3,8 @@
  */
 #include "net/tls_private.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -22,63 +19,12 @@
 
 /* ---- files ---- */
 
-bool tls_say_unreadable(char *err, size_t errlen, const char *path)
+bool tls_file_read(struct file *f, const char *path, size_t most, char *err, size_t errlen)
 {
-	if (errno == EACCES)
-		snprintf(err, errlen, "%s: this user (uid %u) may not read it", path, (unsigned)geteuid());
-	else
-		snprintf(err, errlen, "%s: %s", path, strerror(errno));
-	return false;
-}
+	size_t n = (size_t)snprintf(err, errlen, "%s: ", path);
 
-void tls_file_fini(struct tls_file *f)
-{
-	if (f->bytes)
-		mem_wipe_free(&f->bytes, f->cap);	/* it may hold a key */
-}
-
-/* Room for one byte more than there should be: so its end is seen. */
-static bool make_room(struct tls_file *f, int fd, size_t most, char *err, size_t errlen)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) != 0)
-		return tls_say_unreadable(err, errlen, f->path);
-	f->cap = S_ISREG(st.st_mode) && (size_t)st.st_size < most ? (size_t)st.st_size + 1 : most + 1;
-	f->bytes = mem_new(f->cap);
-	return true;
-}
-
-static bool read_all(struct tls_file *f, int fd, size_t most, char *err, size_t errlen)
-{
-	ssize_t got = 0;
-
-	do {
-		f->n += (size_t)got;
-		got = read(fd, f->bytes + f->n, f->cap - f->n);
-	} while (got > 0);
-	if (got < 0)
-		return tls_say_unreadable(err, errlen, f->path);
-	if (f->n > most)
-		snprintf(err, errlen, "%s: too large; at most %zu bytes are read", f->path, most);
-	else if (f->n == f->cap)
-		snprintf(err, errlen, "%s: it grows while it is being read", f->path);
-	else
-		return true;
-	return false;
-}
-
-bool tls_file_read(struct tls_file *f, const char *path, size_t most, char *err, size_t errlen)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	bool ok;
-
-	*f = (struct tls_file){ .path = path };
-	if (fd < 0)
-		return tls_say_unreadable(err, errlen, path);
-	ok = make_room(f, fd, most, err, errlen) && read_all(f, fd, most, err, errlen);
-	close(fd);
-	return ok;
+	n = n < errlen ? n : errlen - 1;
+	return file_read_regular(f, path, most, err + n, errlen - n);
 }
 
 char *tls_file_beside(const char *path, const char *end)
@@ -152,12 +98,12 @@ static enum key_result read_key(struct tls_pair *p, BIO *bio, const char *path, 
 	return p->key ? KEY_READ : KEY_UNUSABLE;
 }
 
-static BIO *bio_of(const struct tls_file *f)
+static BIO *bio_of(const struct file *f)
 {
 	return BIO_new_mem_buf(f->bytes, (int)f->n);
 }
 
-static enum key_result key_from(struct tls_pair *p, const struct tls_file *f, char *err, size_t errlen)
+static enum key_result key_from(struct tls_pair *p, const struct file *f, char *err, size_t errlen)
 {
 	enum key_result result;
 	BIO *bio;
@@ -174,15 +120,15 @@ static enum key_result key_from(struct tls_pair *p, const struct tls_file *f, ch
 
 static bool key_from_path(struct tls_pair *p, const char *path, char *err, size_t errlen)
 {
-	struct tls_file f;
+	struct file f;
 	bool ok = tls_file_read(&f, path, PEM_FILE_MAX, err, errlen) && key_from(p, &f, err, errlen) == KEY_READ;
 
-	tls_file_fini(&f);
+	file_fini(&f);
 	return ok;
 }
 
 /* In mail.pem, else in mail.key; where that is not, it is mail.pem that lacks it. */
-static bool find_key(struct tls_pair *p, const struct tls_file *f, char *err, size_t errlen)
+static bool find_key(struct tls_pair *p, const struct file *f, char *err, size_t errlen)
 {
 	enum key_result result = key_from(p, f, err, errlen);
 	char *beside;
@@ -196,7 +142,7 @@ static bool find_key(struct tls_pair *p, const struct tls_file *f, char *err, si
 	return ok;
 }
 
-static bool chain_from(struct tls_pair *p, const struct tls_file *f, char *err, size_t errlen)
+static bool chain_from(struct tls_pair *p, const struct file *f, char *err, size_t errlen)
 {
 	BIO *bio = bio_of(f);
 	bool ok = bio && read_chain(p, bio, f->path, err, errlen);
@@ -207,13 +153,13 @@ static bool chain_from(struct tls_pair *p, const struct tls_file *f, char *err, 
 
 bool tls_pair_load(struct tls_pair *p, const char *path, const char *key_path, char *err, size_t errlen)
 {
-	struct tls_file f;
+	struct file f;
 	bool ok;
 
 	*p = (struct tls_pair){ .chain = sk_X509_new_null() };
 	ok = tls_file_read(&f, path, PEM_FILE_MAX, err, errlen) && chain_from(p, &f, err, errlen)
 		&& (key_path ? key_from_path(p, key_path, err, errlen) : find_key(p, &f, err, errlen));
-	tls_file_fini(&f);
+	file_fini(&f);
 	if (!ok || X509_check_private_key(p->cert, p->key) == 1)
 		return ok;
 	snprintf(err, errlen, "%s: the key does not belong to the certificate in %s", key_path ? key_path : path, path);
@@ -253,7 +199,7 @@ static bool read_authorities(STACK_OF(X509) *all, BIO *bio, const char *path, ch
 STACK_OF(X509) *tls_authorities_load(const char *path, char *err, size_t errlen)
 {
 	STACK_OF(X509) *all = sk_X509_new_null();
-	struct tls_file f;
+	struct file f;
 	BIO *bio = tls_file_read(&f, path, AUTHORITIES_FILE_MAX, err, errlen) ? bio_of(&f) : NULL;
 
 	if (!bio || !read_authorities(all, bio, path, err, errlen)) {
@@ -261,6 +207,6 @@ STACK_OF(X509) *tls_authorities_load(const char *path, char *err, size_t errlen)
 		all = NULL;
 	}
 	BIO_free(bio);
-	tls_file_fini(&f);
+	file_fini(&f);
 	return all;
 }

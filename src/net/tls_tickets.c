@@ -55,16 +55,13 @@ struct tls_tickets *tls_tickets_new(const struct tls_tickets *old)
 
 /* ---- from a file ---- */
 
-static bool is_kept_from_others(const char *path, char *err, size_t errlen)
+static bool keys_are_right(const struct file *f, char *err, size_t errlen)
 {
-	struct stat st;
-
-	if (stat(path, &st) != 0)
-		return tls_say_unreadable(err, errlen, path);
-	if (!S_ISREG(st.st_mode))
-		snprintf(err, errlen, "%s: not a regular file", path);
-	else if (st.st_mode & S_IRWXO)
-		snprintf(err, errlen, "%s: others than its owner and group may read or write it; chmod o= would be right", path);
+	if (f->mode & S_IRWXO)
+		snprintf(err, errlen, "%s: others than its owner and group may read or write it; chmod o= would be right", f->path);
+	else if (f->n == 0 || f->n % TLS_TICKET_KEY_BYTES != 0)
+		snprintf(err, errlen, "%s: it has %zu bytes; 1 to %d keys of %d bytes each would be right", f->path, f->n,
+			 TLS_TICKET_KEYS_MAX, TLS_TICKET_KEY_BYTES);
 	else
 		return true;
 	return false;
@@ -73,20 +70,16 @@ static bool is_kept_from_others(const char *path, char *err, size_t errlen)
 struct tls_tickets *tls_tickets_load(const char *path, char *err, size_t errlen)
 {
 	struct tls_tickets *t = NULL;
-	struct tls_file f = { 0 };
+	struct file f;
 
-	if (!is_kept_from_others(path, err, errlen) || !tls_file_read(&f, path, sizeof(t->keys), err, errlen))
-		goto end;
-	if (f.n == 0 || f.n % sizeof(t->keys[0]) != 0) {
-		snprintf(err, errlen, "%s: it has %zu bytes; 1 to %d keys of %d bytes each would be right", path, f.n, TLS_TICKET_KEYS_MAX,
-			 TLS_TICKET_KEY_BYTES);
-		goto end;
+	if (!tls_file_read(&f, path, sizeof(t->keys), err, errlen))
+		return NULL;
+	if (keys_are_right(&f, err, errlen)) {
+		t = ring_new();
+		t->n = (unsigned)(f.n / sizeof(t->keys[0]));
+		memcpy(t->keys, f.bytes, f.n);
 	}
-	t = ring_new();
-	t->n = (unsigned)(f.n / sizeof(t->keys[0]));
-	memcpy(t->keys, f.bytes, f.n);
-end:
-	tls_file_fini(&f);
+	file_fini(&f);
 	return t;
 }
 
