@@ -44,9 +44,22 @@ struct settings_listener {
 	bool unchecked_passwords;	/* allows auth = "master" behind a listener that others than this host can reach */
 };
 
+/* Where a setting stands that may turn out to be wrong only when the settings are read. */
+struct settings_place {
+	char *name;		/* "tls.key" */
+	char *where;		/* "sluice.conf:7: tls.key" */
+	char *path;		/* the path it gives; NULL: it gives none */
+};
+
+struct settings_places {
+	struct settings_place *items;
+	size_t n;
+};
+
 struct settings {
 	atomic_uint refs;
 	char *path;
+	struct settings_places places;	/* of paths, of user, and of listeners */
 
 	int workers;			/* 0: everything in one thread; "auto" is one per CPU this process may use */
 	char *user;			/* to become when started as root */
@@ -84,8 +97,20 @@ typedef void settings_fault_fn(const char *sentence, void *arg);
  * sluiced -t through settings_check_files. */
 struct settings *settings_load(const char *path, settings_fault_fn *fault, void *arg);
 
-/* Loads certificate, CA files and map file to see that they can be. false: at least one fault was told. */
-bool settings_check_files(const struct settings *s, settings_fault_fn *fault, void *arg);
+/* As root: whether there is the user to become. false: a fault was told. */
+bool settings_check_user(const struct settings *s, settings_fault_fn *fault, void *arg);
+
+/* What is no fault, but hardly meant: clients who can never log in. Each as a sentence like a fault's. */
+void settings_doubts(const struct settings *s, settings_fault_fn *doubt, void *arg);
+
+/* Loads certificates, CA files and map file to see that they can be. false: at least one fault was told. doubt: what is wrong with them, but
+ * no reason not to serve. */
+bool settings_check_files(const struct settings *s, settings_fault_fn *fault, settings_fault_fn *doubt, void *arg);
+
+/* err is what the loader of the setting `of` ("tls.key"), or of any whose name so begins ("tls."), said. Puts "file:line: name: " before it: of
+ * the one whose path err begins with, else of the first. What tells of a line in that path itself stays as it is. */
+void settings_say_where(const struct settings *s, const char *of, char *err, size_t errlen);
+const char *settings_where(const struct settings *s, const char *name);	/* "file:line: name" */
 
 struct settings *settings_ref(struct settings *s);
 void settings_unref(struct settings **s);

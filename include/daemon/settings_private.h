@@ -3,6 +3,7 @@
  *
  *	settings_table.c    the table
  *	settings_fault.c    sentences
+ *	settings_place.c    where settings stand, for faults that are found when the draft is gone
  *	settings_include.c  may these files be read at all?      -+
  *	settings_read.c     libconfig's tree, by the table        |
  *	settings_check.c    rules across settings                 |--> faults, told with draft_fault
@@ -20,6 +21,8 @@
 
 #include "daemon/settings.h"
 
+#define IMAP_PORT 143
+#define IMAPS_PORT 993
 #define SETTINGS_NAME_MAX 64		/* of a listener, backend or group */
 #define SETTINGS_TEXT_MAX 4096		/* of any text, unless the table says less */
 #define SETTINGS_INCLUDES_MAX 100	/* files in all, each counted as often as it is included */
@@ -32,11 +35,12 @@ enum setting_kind {
 	SETTING_NUMBER,		/* unsigned */
 	SETTING_SECONDS,	/* double */
 	SETTING_TEXT,		/* const char *; NULL when not given and without a default */
+	SETTING_PATH,		/* likewise; begins with "/", and where it stands is kept */
 	SETTING_WORD,		/* int: the word's place in words */
 	SETTING_WORKERS,	/* int */
 	SETTING_ADDRESSES,	/* struct draft_addresses */
 	SETTING_NETWORKS,	/* struct draft_networks */
-	SETTING_TEXTS,		/* struct draft_texts */
+	SETTING_PATHS,		/* struct draft_paths */
 };
 
 struct setting_spec {
@@ -112,9 +116,9 @@ struct draft_limits {
 	unsigned not_logged_in, per_address, per_64, connections, per_user, per_user_address;
 };
 
-struct draft_texts {
+struct draft_paths {
 	size_t n;
-	const char *texts[SETTINGS_CERTIFICATES_MAX];
+	const char *paths[SETTINGS_CERTIFICATES_MAX];
 };
 
 #define SETTING_INHERITED (-1)	/* a WORD that is not given: the section tls says */
@@ -129,7 +133,7 @@ struct draft_listener {
 
 struct draft_tls {
 	struct draft_section section;
-	struct draft_texts certificates;
+	struct draft_paths certificates;
 	const char *key, *ciphers, *client_ca, *ticket_key_file;
 	int min_version, client_cert, user_from;
 	bool strict_sni;
@@ -166,6 +170,7 @@ struct draft {
 	void *arg;
 	unsigned faults;
 	config_t conf;
+	struct settings_places places;
 
 	struct draft_top top;
 	struct draft_log log;
@@ -202,6 +207,9 @@ void draft_unknown_name(struct draft *d, const struct section_spec *s, const con
 const config_setting_t *draft_where(const struct draft *d, const struct draft_section *section, const char *name);
 bool draft_has(const struct draft_section *section, const char *name);
 
+/* Keeps for later where a setting stands, and of which path it speaks (NULL: of none). */
+void draft_place(struct draft *d, const config_setting_t *at, const char *path);
+
 const char *draft_file(const struct draft *d, const config_setting_t *at);
 unsigned draft_line(const config_setting_t *at);
 
@@ -214,6 +222,7 @@ void settings_check(struct draft *d);
 int settings_tls_version(int word);		/* OpenSSL's number of "1.0", "1.1", "1.2", "1.3" */
 #define SETTINGS_TLS_1_2 2			/* the word where the list in the section tls begins */
 struct tls_policy settings_policy(const struct draft_tls *t, const struct draft_listener *l);	/* l NULL: the section's own; texts are the draft's */
+void settings_full_name(const config_setting_t *at, char *text, size_t size);	/* "backend.mb1.weight"; the top has none */
 bool settings_name_is_right(const char *name);	/* of a listener, backend or group */
 
 /* The first line of a file, without its end; heap, to be wiped. NULL: a sentence in err that holds nothing of it. */

@@ -183,14 +183,23 @@ static void warn_of_old_versions(const struct settings *s)
 			warn_of_old_version("backend", s->cluster->backends[i]->name);
 }
 
+static void log_doubt(const char *sentence, void *arg)
+{
+	(void)arg;
+	log_say(LOG_LEVEL_WARN, "settings-doubt", "%s", sentence);
+}
+
 static bool say_ready(struct control *c, char *err, size_t errlen)
 {
 	const char *path = c->settings->ready_file;
 
 	control_watch_files(c);
-	if (path && !sockets_write_ready(&c->sockets, path, err, errlen))
+	if (path && !sockets_write_ready(&c->sockets, path, err, errlen)) {
+		settings_say_where(c->settings, "ready-file", err, errlen);
 		return false;
+	}
 	say_started(c);
+	settings_doubts(c->settings, log_doubt, NULL);
 	warn_of_old_versions(c->settings);
 	return true;
 }
@@ -207,6 +216,14 @@ static bool (*const steps[])(struct control *c, char *err, size_t errlen) = {
 	say_ready,
 };
 
+/* Whoever starts it looks at the terminal, wherever the log goes. */
+static void say_start_failed(const struct control *c, const char *why)
+{
+	log_say(LOG_LEVEL_ERROR, "start-failed", "%s", why);
+	if (c->settings->log_to != LOG_TO_STDERR)
+		fprintf(stderr, "sluiced: %s\n", why);
+}
+
 static bool start(struct control *c)
 {
 	char err[FILES_ERR_MAX], *rest = err, *line;
@@ -214,10 +231,9 @@ static bool start(struct control *c)
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
 		if (steps[i](c, err, sizeof(err)))
 			continue;
-		while ((line = strsep(&rest, "\n"))) {
+		while ((line = strsep(&rest, "\n")))
 			if (*line)
-				log_say(LOG_LEVEL_ERROR, "start-failed", "%s", line);
-		}
+				say_start_failed(c, line);
 		return false;
 	}
 	c->state = CONTROL_SERVING;

@@ -73,8 +73,10 @@ static bool load_certs(struct files *f, const struct settings *s, char *err, siz
 		return true;
 	f->certs_stamp = tls_certs_stamp(&s->certs);
 	certs = files_load_certs(s, log_doubt, NULL, err, errlen);
-	if (!certs)
+	if (!certs) {
+		settings_say_where(s, "tls.", err, errlen);
 		return false;
+	}
 	tls_certs_unref(&f->certs);
 	f->certs = certs;
 	warn_of_end(certs);
@@ -100,6 +102,8 @@ static bool load_tickets(struct files *f, const struct settings *s, char *err, s
 	f->tickets_stamp = stamp_of_tickets(s);
 	if (s->ticket_key_file) {
 		tickets = tls_tickets_load(s->ticket_key_file, err, errlen);
+		if (!tickets)
+			settings_say_where(s, "tls.ticket-key-file", err, errlen);
 	} else {
 		tickets = tls_tickets_new(f->tickets);
 		snprintf(err, errlen, "cannot make random keys for TLS session tickets");
@@ -140,18 +144,23 @@ size_t files_first_like(const struct cluster *c, size_t i)
 	return first;
 }
 
-static bool load_client(struct files *f, const struct cluster *c, size_t i, char *err, size_t errlen)
+static bool load_client(struct files *f, const struct settings *s, size_t i, char *err, size_t errlen)
 {
+	const struct cluster *c = s->cluster;
 	struct tls_client_files_conf conf = files_client_conf(c->backends[i]);
-	size_t first = files_first_like(c, i), n;
+	size_t first = files_first_like(c, i);
+	char of[BACKEND_NAME_MAX + 32];
 
 	if (first < i) {
 		f->clients[i] = f->clients[first];
 		return true;
 	}
-	n = (size_t)snprintf(err, errlen, "backend %s: ", c->backends[i]->name);
-	f->clients[i] = tls_client_files_load(&conf, err + n, errlen - n);
-	return f->clients[i] != NULL;
+	f->clients[i] = tls_client_files_load(&conf, err, errlen);
+	if (f->clients[i])
+		return true;
+	snprintf(of, sizeof(of), "backend.%s.", c->backends[i]->name);
+	settings_say_where(s, of, err, errlen);
+	return false;
 }
 
 static bool load_clients(struct files *f, const struct settings *s, char *err, size_t errlen)
@@ -161,7 +170,7 @@ static bool load_clients(struct files *f, const struct settings *s, char *err, s
 	f->clients = mem_new_array(c->nbackends, sizeof(struct tls_client_files *));
 	f->nclients = c->nbackends;
 	for (size_t i = 0; i < c->nbackends; i++)
-		if (c->backends[i]->tls != TLS_NONE && !load_client(f, c, i, err, errlen))
+		if (c->backends[i]->tls != TLS_NONE && !load_client(f, s, i, err, errlen))
 			return false;
 	return true;
 }
@@ -182,6 +191,24 @@ static void free_clients(struct files *f)
 
 /* ---- the map ---- */
 
+/* More often a copy that went wrong than what somebody wants: all users would be hashed anew. */
+static bool is_emptied(const struct user_map *old, const struct user_map *map)
+{
+	return user_map_users(old) > 0 && user_map_users(map) == 0;
+}
+
+static void warn_of_empty_map(const struct settings *s, const struct user_map *map)
+{
+	struct log_line l;
+
+	if (user_map_users(map) > 0)
+		return;
+	log_begin(&l, LOG_LEVEL_WARN, "map-empty");
+	log_str(&l, "file", s->directory_file);
+	log_str(&l, "msg", "no user is in the map file");
+	log_end(&l);
+}
+
 static bool load_map(struct files *f, const struct settings *s, char *err, size_t errlen)
 {
 	struct user_map *map;
@@ -189,8 +216,15 @@ static bool load_map(struct files *f, const struct settings *s, char *err, size_
 	if (s->directory != DIRECTORY_FILE)
 		return true;
 	map = user_map_load(s->directory_file, s->cluster, &s->names, err, errlen);
-	if (!map)
+	if (map && f->map && is_emptied(f->map, map)) {
+		snprintf(err, errlen, "%s: no user in it, where there were %zu; the old map stays", s->directory_file, user_map_users(f->map));
+		user_map_unref(&map);
+	}
+	if (!map) {
+		settings_say_where(s, "directory.file", err, errlen);
 		return false;
+	}
+	warn_of_empty_map(s, map);
 	user_map_unref(&f->map);
 	f->map = map;
 	return true;

@@ -31,6 +31,13 @@ static void print_fault(const char *sentence, void *arg)
 	fprintf(stderr, "%s\n", sentence);
 }
 
+/* No fault: the status stays 0. */
+static void print_doubt(const char *sentence, void *arg)
+{
+	(void)arg;
+	fprintf(stderr, "warning: %s\n", sentence);
+}
+
 static int finish_stdout(void)
 {
 	return fflush(stdout) == 0 ? STATUS_OK : STATUS_FAULTS;
@@ -53,18 +60,30 @@ static bool check_files(const struct settings *s)
 	char err[256];
 
 	if (sandbox_drop_rights(s->user, err, sizeof(err)))
-		return settings_check_files(s, print_fault, NULL);
+		return settings_check_files(s, print_fault, print_doubt, NULL);
 	print_fault(err, NULL);
 	return false;
 }
 
-static int check(const char *path)
+/* NULL: told. */
+static struct settings *load(const char *path)
 {
 	struct settings *s = settings_load(path, print_fault, NULL);
+
+	if (s && !settings_check_user(s, print_fault, NULL))
+		settings_unref(&s);
+	return s;
+}
+
+static int check(const char *path)
+{
+	struct settings *s = load(path);
 	bool good = s && check_files(s);
 
-	if (s)
+	if (s) {
+		settings_doubts(s, print_doubt, NULL);
 		settings_unref(&s);
+	}
 	if (!good)
 		return STATUS_FAULTS;
 	printf("%s: ok\n", path);
@@ -73,7 +92,7 @@ static int check(const char *path)
 
 static int serve(const char *path)
 {
-	struct settings *s = settings_load(path, print_fault, NULL);
+	struct settings *s = load(path);
 
 	return s ? control_run(s) : STATUS_FAULTS;
 }

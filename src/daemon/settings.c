@@ -84,9 +84,11 @@ static void build_limits(struct settings *s, const struct draft *d)
 	};
 }
 
-static void build_top(struct settings *s, const struct draft *d)
+static void build_top(struct settings *s, struct draft *d)
 {
 	s->path = mem_strdup(d->path);
+	s->places = d->places;
+	d->places = (struct settings_places){ 0 };
 	s->workers = d->top.workers == WORKERS_AUTO ? processors() : d->top.workers;
 	s->user = mem_strdup(d->top.user);
 	s->ready_file = copy(d->top.ready_file);
@@ -144,7 +146,7 @@ static void build_tls(struct settings *s, const struct draft *d)
 		return;
 	paths = mem_new_array(t->certificates.n, sizeof(*paths));
 	for (size_t i = 0; i < t->certificates.n; i++)
-		paths[i] = mem_strdup(t->certificates.texts[i]);
+		paths[i] = mem_strdup(t->certificates.paths[i]);
 	s->certs.paths = (const char *const *)paths;
 	s->certs.npaths = t->certificates.n;
 	s->certs.key = copy(t->key);
@@ -214,6 +216,10 @@ static struct settings *build(struct draft *d)
 	struct settings *s = mem_new(sizeof(*s));
 
 	atomic_init(&s->refs, 1);
+	for (size_t i = 0; i < d->listeners.n; i++)
+		draft_place(d, draft_listener(d, i)->section.at, NULL);
+	if (draft_has(&d->top.section, "user"))
+		draft_place(d, draft_where(d, NULL, "user"), NULL);
 	build_top(s, d);
 	build_limits(s, d);
 	build_listeners(s, d);
@@ -231,7 +237,7 @@ static struct settings *build(struct draft *d)
 static void tell_syntax_error(struct draft *d)
 {
 	const char *file = config_error_file(&d->conf), *text = config_error_text(&d->conf);
-	const char *right = "look for a missing quote, brace or \";\" here or before";
+	const char *right = "look here or before for a missing quote, brace or \";\", or for a name that does not begin with a letter";
 
 	if (text && strstr(text, "duplicate"))
 		right = "a name may stand once in its section";
@@ -246,8 +252,20 @@ static void wipe_password(char **password)
 		mem_wipe_free(password, strlen(*password));
 }
 
+static void free_places(struct settings_places *all)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		mem_free(&all->items[i].name);
+		mem_free(&all->items[i].where);
+		mem_free(&all->items[i].path);
+	}
+	mem_free(&all->items);
+	all->n = 0;
+}
+
 static void draft_fini(struct draft *d)
 {
+	free_places(&d->places);
 	for (size_t i = 0; i < d->listeners.n; i++)
 		for (size_t k = 0; k < draft_listener(d, i)->addresses.n; k++)
 			endpoint_fini(&draft_listener(d, i)->addresses.endpoints[k]);
@@ -317,6 +335,7 @@ static void settings_free(struct settings *s)
 	mem_free(&s->listeners);
 	mem_free(&s->trusted_proxies.items);
 	mem_free(&s->trusted_networks.items);
+	free_places(&s->places);
 	mem_free(&s->path);
 	mem_free(&s->user);
 	mem_free(&s->ready_file);

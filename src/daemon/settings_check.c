@@ -10,9 +10,6 @@
 #include "base/mem.h"
 #include "wire/imap_caps.h"
 
-#define IMAP_PORT 143
-#define IMAPS_PORT 993
-
 /* ---- listeners ---- */
 
 static void check_kind(struct draft *d, struct draft_addresses *a, size_t i)
@@ -528,10 +525,6 @@ static void check_capabilities(struct draft *d)
 
 void settings_check(struct draft *d)
 {
-	const char *ready = d->top.ready_file;
-
-	if (ready && ready[0] != '/')
-		draft_fault_at(d, draft_where(d, NULL, "ready-file"), "not a whole path; it must begin with \"/\"");
 	check_listeners(d);
 	check_trusted_proxies(d);
 	check_names(d);

@@ -52,8 +52,8 @@ void draft_fault(struct draft *d, const char *file, unsigned line, const char *f
 	va_end(ap);
 }
 
-/* "backend.mb1.weight"; what stands in a list has the list's name, the top has none. */
-static void full_name(const config_setting_t *at, char *text, size_t size)
+/* What stands in a list has the list's name. */
+void settings_full_name(const config_setting_t *at, char *text, size_t size)
 {
 	text[0] = '\0';
 	for (; at && !config_setting_is_root(at); at = config_setting_parent(at)) {
@@ -71,7 +71,7 @@ void draft_fault_at(struct draft *d, const config_setting_t *at, const char *fmt
 	char name[PATH_TEXT_MAX], head[SETTINGS_FAULT_MAX / 2 + PATH_TEXT_MAX];
 	va_list ap;
 
-	full_name(at, name, sizeof(name));
+	settings_full_name(at, name, sizeof(name));
 	snprintf(head, sizeof(head), "%.400s:%u: %s%s", draft_file(d, at), draft_line(at), name, *name ? ": " : "");
 	va_start(ap, fmt);
 	tell(d, head, fmt, ap);

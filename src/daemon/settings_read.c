@@ -133,6 +133,28 @@ static void read_text(struct draft *d, const struct setting_spec *spec, const co
 		*(const char **)field = text;
 }
 
+/* NULL: told. One rule for all: where a program was started says nothing about where its files are. */
+static const char *get_path(struct draft *d, const struct setting_spec *spec, const config_setting_t *m)
+{
+	const char *path = get_text(d, spec, m);
+
+	if (path && path[0] != '/') {
+		draft_fault_at(d, m, "not a whole path; it must begin with \"/\"");
+		return NULL;
+	}
+	if (path)
+		draft_place(d, m, path);
+	return path;
+}
+
+static void read_path(struct draft *d, const struct setting_spec *spec, const config_setting_t *m, void *field)
+{
+	const char *path = get_path(d, spec, m);
+
+	if (path)
+		*(const char **)field = path;
+}
+
 /* "a", "b" or "c" */
 static void list_words(const char *const *words, char *text, size_t size)
 {
@@ -163,6 +185,18 @@ static void read_word(struct draft *d, const struct setting_spec *spec, const co
 		draft_fault_at(d, m, "not a text; write %s", words);
 }
 
+/* Of the listener whose address this is; its tls may stand behind it and be unread yet. */
+static uint16_t usual_port(const config_setting_t *address)
+{
+	const config_setting_t *listener = config_setting_parent(address);
+	const char *tls = NULL;
+
+	if (!config_setting_is_group(listener))
+		listener = config_setting_parent(listener);
+	config_setting_lookup_string(listener, "tls", &tls);
+	return !tls || strcmp(tls, "implicit") == 0 ? IMAPS_PORT : IMAP_PORT;
+}
+
 static void read_address(struct draft *d, const struct setting_spec *spec, const config_setting_t *m, struct draft_addresses *a)
 {
 	char err[512];
@@ -170,7 +204,7 @@ static void read_address(struct draft *d, const struct setting_spec *spec, const
 	if (!get_text(d, spec, m))
 		return;
 	a->at[a->n] = m;
-	a->good[a->n] = endpoint_parse(&a->endpoints[a->n], config_setting_get_string(m), 0, err, sizeof(err));
+	a->good[a->n] = endpoint_parse_listener(&a->endpoints[a->n], config_setting_get_string(m), usual_port(m), err, sizeof(err));
 	if (!a->good[a->n])
 		draft_fault_at(d, m, "%s", err);
 	a->n++;
@@ -231,22 +265,22 @@ static void default_networks(const struct setting_spec *spec, struct draft_netwo
 	assert(right);
 }
 
-static void read_texts(struct draft *d, const struct setting_spec *spec, const config_setting_t *m, void *field)
+static void read_paths(struct draft *d, const struct setting_spec *spec, const config_setting_t *m, void *field)
 {
-	static const struct setting_spec one_text = { 0 };	/* of any length that a text may have */
-	struct draft_texts *t = field;
+	static const struct setting_spec one_path = { 0 };	/* of any length that a text may have */
 	bool one = config_setting_is_scalar(m);
 	int n = one ? 1 : config_setting_length(m), most = (int)spec->high;
+	struct draft_paths *p = field;
 
 	if (config_setting_is_group(m))
-		draft_fault_at(d, m, "not a text; write one in double quotes, or several in brackets: [ \"a\", \"b\" ]");
+		draft_fault_at(d, m, "not a path; write one in double quotes, or several in brackets: [ \"/a\", \"/b\" ]");
 	else if (n < 1 || n > most)
-		draft_fault_at(d, m, "%d texts; 1 to %d would be right", n, most);
+		draft_fault_at(d, m, "%d paths; 1 to %d would be right", n, most);
 	for (int i = 0; !config_setting_is_group(m) && i < n && i < most; i++) {
-		const char *text = get_text(d, &one_text, one ? m : config_setting_get_elem(m, (unsigned)i));
+		const char *path = get_path(d, &one_path, one ? m : config_setting_get_elem(m, (unsigned)i));
 
-		if (text)
-			t->texts[t->n++] = text;
+		if (path)
+			p->paths[p->n++] = path;
 	}
 }
 
@@ -257,11 +291,12 @@ static void read_setting(struct draft *d, const struct setting_spec *spec, const
 		[SETTING_NUMBER] = read_number,
 		[SETTING_SECONDS] = read_seconds,
 		[SETTING_TEXT] = read_text,
+		[SETTING_PATH] = read_path,
 		[SETTING_WORD] = read_word,
 		[SETTING_WORKERS] = read_workers,
 		[SETTING_ADDRESSES] = read_addresses,
 		[SETTING_NETWORKS] = read_networks,
-		[SETTING_TEXTS] = read_texts,
+		[SETTING_PATHS] = read_paths,
 	};
 
 	readers[spec->kind](d, spec, m, field);
@@ -282,6 +317,7 @@ static void set_default(const struct setting_spec *spec, void *field)
 		*(double *)field = spec->number;
 		break;
 	case SETTING_TEXT:
+	case SETTING_PATH:
 		*(const char **)field = spec->text;
 		break;
 	case SETTING_WORD:
@@ -289,7 +325,7 @@ static void set_default(const struct setting_spec *spec, void *field)
 		*(int *)field = (int)spec->number;
 		break;
 	case SETTING_ADDRESSES:
-	case SETTING_TEXTS:
+	case SETTING_PATHS:
 		break;		/* none, and so it comes */
 	case SETTING_NETWORKS:
 		default_networks(spec, field);

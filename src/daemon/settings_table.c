@@ -48,7 +48,7 @@ static const char *const outage_words[] = {
 static const struct setting_spec top_settings[] = {
 	{ "workers", SETTING_WORKERS, AT(top, workers), .high = SETTINGS_WORKERS_MAX, .number = WORKERS_AUTO },
 	{ "user", SETTING_TEXT, AT(top, user), .high = 256, .text = "sluice" },
-	{ "ready-file", SETTING_TEXT, AT(top, ready_file) },
+	{ "ready-file", SETTING_PATH, AT(top, ready_file) },
 	{ "default-group", SETTING_TEXT, AT(top, default_group), .high = SETTINGS_NAME_MAX },
 	{ "drain-timeout", SETTING_SECONDS, AT(top, drain_timeout), .low = 0, .high = DAY, .number = 30 },
 	{ "trusted-proxies", SETTING_NETWORKS, AT(top, trusted_proxies) },
@@ -88,25 +88,25 @@ static const struct setting_spec listener_settings[] = {
 };
 
 static const struct setting_spec tls_settings[] = {
-	{ "certificate", SETTING_TEXTS, AT(tls, certificates), .high = SETTINGS_CERTIFICATES_MAX },
-	{ "key", SETTING_TEXT, AT(tls, key) },
+	{ "certificate", SETTING_PATHS, AT(tls, certificates), .high = SETTINGS_CERTIFICATES_MAX },
+	{ "key", SETTING_PATH, AT(tls, key) },
 	{ "min-version", SETTING_WORD, AT(tls, min_version), .words = all_version_words + SETTINGS_TLS_1_2, .number = 0 },
 	{ "ciphers", SETTING_TEXT, AT(tls, ciphers) },
 	{ "strict-sni", SETTING_BOOL, AT(tls, strict_sni), .number = false },
-	{ "client-ca", SETTING_TEXT, AT(tls, client_ca) },
+	{ "client-ca", SETTING_PATH, AT(tls, client_ca) },
 	{ "client-cert", SETTING_WORD, AT(tls, client_cert), .words = client_cert_words, .number = TLS_CLIENT_CERT_OFF },
 	{ "user-from", SETTING_WORD, AT(tls, user_from), .words = user_from_words, .number = TLS_USER_FROM_CN },
-	{ "ticket-key-file", SETTING_TEXT, AT(tls, ticket_key_file) },
+	{ "ticket-key-file", SETTING_PATH, AT(tls, ticket_key_file) },
 };
 
 static const struct setting_spec backend_settings[] = {
 	{ "address", SETTING_TEXT, AT(backend, address) },
 	{ "tls", SETTING_WORD, AT(backend, tls), .words = tls_words, .number = TLS_NONE },
 	{ "tls-verify", SETTING_BOOL, AT(backend, tls_verify), .number = true },
-	{ "tls-ca", SETTING_TEXT, AT(backend, tls_ca) },
+	{ "tls-ca", SETTING_PATH, AT(backend, tls_ca) },
 	{ "tls-name", SETTING_TEXT, AT(backend, tls_name), .high = DOMAIN_MAX },
-	{ "tls-certificate", SETTING_TEXT, AT(backend, tls_certificate) },
-	{ "tls-key", SETTING_TEXT, AT(backend, tls_key) },
+	{ "tls-certificate", SETTING_PATH, AT(backend, tls_certificate) },
+	{ "tls-key", SETTING_PATH, AT(backend, tls_key) },
 	{ "tls-min-version", SETTING_WORD, AT(backend, tls_min_version), .words = all_version_words, .number = SETTINGS_TLS_1_2 },
 	{ "weight", SETTING_NUMBER, AT(backend, weight), .low = 0, .high = RENDEZVOUS_WEIGHT_MAX, .number = 100 },
 	{ "group", SETTING_TEXT, AT(backend, group), .high = SETTINGS_NAME_MAX, .text = "default" },
@@ -115,7 +115,7 @@ static const struct setting_spec backend_settings[] = {
 	{ "pipelining", SETTING_BOOL, AT(backend, pipelining), .number = true },
 	{ "auth", SETTING_WORD, AT(backend, auth), .words = auth_words, .number = BACKEND_AUTH_FORWARD },
 	{ "master-user", SETTING_TEXT, AT(backend, master_user), .high = USER_NAME_MAX },
-	{ "master-password-file", SETTING_TEXT, AT(backend, master_password_file) },
+	{ "master-password-file", SETTING_PATH, AT(backend, master_password_file) },
 	{ "auth-method", SETTING_WORD, AT(backend, method), .words = method_words, .number = BACKEND_METHOD_AUTO },
 };
 
@@ -125,10 +125,10 @@ static const struct setting_spec group_settings[] = {
 
 static const struct setting_spec directory_settings[] = {
 	{ "driver", SETTING_WORD, AT(directory, driver), .words = driver_words, .number = DIRECTORY_NONE },
-	{ "file", SETTING_TEXT, AT(directory, file) },
+	{ "file", SETTING_PATH, AT(directory, file) },
 	{ "redis", SETTING_TEXT, AT(directory, redis), .text = "redis://127.0.0.1:6379/0" },
 	{ "user", SETTING_TEXT, AT(directory, user), .high = 256 },
-	{ "password-file", SETTING_TEXT, AT(directory, password_file) },
+	{ "password-file", SETTING_PATH, AT(directory, password_file) },
 	{ "prefix", SETTING_TEXT, AT(directory, prefix), .high = PREFIX_MAX, .text = "sluice:" },
 	{ "timeout", SETTING_SECONDS, AT(directory, timeout), .low = 0.01, .high = 60, .number = 2 },
 	{ "on-outage", SETTING_WORD, AT(directory, on_outage), .words = outage_words, .number = OUTAGE_REFUSE },

@@ -130,7 +130,7 @@ static bool open_any(struct sockets *k, unsigned listener, uint16_t port, char *
 	}
 	if (k->nbound > before)
 		return true;
-	snprintf(err, errlen, "listener %s: this machine has neither IPv4 nor IPv6", name);
+	snprintf(err, errlen, "this machine has neither IPv4 nor IPv6");
 	return false;
 }
 
@@ -146,21 +146,25 @@ static bool open_endpoint(struct sockets *k, unsigned listener, const struct end
 	case ENDPOINT_HOST:
 		break;
 	}
-	snprintf(err, errlen, "listener %s: a host name is no place to listen; an IP address, \"*:port\" or \"unix:/path\" is",
-		 k->settings->listeners[listener].name);
+	snprintf(err, errlen, "a host name is no place to listen; an IP address, \"*:port\" or \"unix:/path\" is");
 	return false;
 }
 
 bool sockets_open(struct sockets *k, const struct settings *s, unsigned nworkers, char *err, size_t errlen)
 {
+	char name[BACKEND_NAME_MAX + 32];
+
 	*k = (struct sockets){ .settings = s, .nlists = nworkers };
 	k->lists = mem_new_array(nworkers, sizeof(*k->lists));
 	for (unsigned i = 0; i < s->nlisteners; i++) {
 		const struct settings_listener *l = &s->listeners[i];
 
 		for (size_t j = 0; j < l->naddresses; j++) {
-			if (!open_endpoint(k, i, &l->addresses[j], err, errlen))
-				return false;
+			if (open_endpoint(k, i, &l->addresses[j], err, errlen))
+				continue;
+			snprintf(name, sizeof(name), "listener.%s", l->name);
+			settings_say_where(s, name, err, errlen);
+			return false;
 		}
 	}
 	return true;
@@ -244,7 +248,7 @@ bool sockets_write_ready(struct sockets *k, const char *path, char *err, size_t 
 		file_made(&k->ready, path);
 		return true;
 	}
-	snprintf(err, errlen, "cannot write the ready file %s: %s", path, strerror(errno));
+	snprintf(err, errlen, "%s: cannot be written: %s", path, strerror(errno));
 	if (f)
 		unlink(temporary);
 	return false;

@@ -195,6 +195,7 @@ struct reading {
 	size_t errlen;
 	struct span host;	/* before the port; without brackets */
 	bool bracketed;
+	unsigned usual_port;	/* for the sentence */
 };
 
 static bool __attribute__((format(printf, 2, 3))) wrong(const struct reading *r, const char *fmt, ...)
@@ -227,7 +228,7 @@ static bool parse_port(struct endpoint *e, const struct reading *r, const char *
 	uint64_t port = default_port;
 
 	if (*rest == '\0' && default_port == 0)
-		return wrong(r, "the port is missing; write \"%.*s:143\"", QUOTE_MAX, r->text);
+		return wrong(r, "the port is missing; write \"%.*s:%u\"", QUOTE_MAX, r->text, r->usual_port);
 	if (*rest != '\0' && *rest != ':')
 		return wrong(r, "only a port may follow \"]\", as in \"[::1]:143\"");
 	if (*rest == ':' && !parse_number(span_of(rest + 1), 65535, &port))
@@ -320,15 +321,28 @@ static bool parse_place(struct endpoint *e, const struct reading *r)
 	return parse_host(e, r);
 }
 
-bool endpoint_parse(struct endpoint *e, const char *text, uint16_t default_port, char *err, size_t errlen)
+static bool parse(struct endpoint *e, struct reading *r, uint16_t default_port)
 {
-	struct reading r = { .text = text, .err = err, .errlen = errlen };
-	const char *rest = text;
+	const char *rest = r->text;
 
 	*e = (struct endpoint){ .kind = ENDPOINT_IP };
-	if (strncmp(text, "unix:", 5) == 0)
-		return parse_unix(e, &r, text + 5);
-	return split_host(&r, &rest) && parse_port(e, &r, rest, default_port) && parse_place(e, &r);
+	if (strncmp(r->text, "unix:", 5) == 0)
+		return parse_unix(e, r, r->text + 5);
+	return split_host(r, &rest) && parse_port(e, r, rest, default_port) && parse_place(e, r);
+}
+
+bool endpoint_parse(struct endpoint *e, const char *text, uint16_t default_port, char *err, size_t errlen)
+{
+	struct reading r = { .text = text, .err = err, .errlen = errlen, .usual_port = 143 };
+
+	return parse(e, &r, default_port);
+}
+
+bool endpoint_parse_listener(struct endpoint *e, const char *text, uint16_t usual_port, char *err, size_t errlen)
+{
+	struct reading r = { .text = text, .err = err, .errlen = errlen, .usual_port = usual_port };
+
+	return parse(e, &r, 0);
 }
 
 void endpoint_fini(struct endpoint *e)

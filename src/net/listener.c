@@ -1,6 +1,7 @@
 #include "net/listener.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -21,8 +22,12 @@
 
 static void say(char *err, size_t errlen, const char *where, int errnum)
 {
-	const char *hint = errnum == EACCES ? " (ports below 1024 need CAP_NET_BIND_SERVICE)" : "";
+	const char *hint = "";
 
+	if (errnum == EACCES)
+		hint = "; ports below 1024 need CAP_NET_BIND_SERVICE";
+	else if (errnum == EADDRINUSE)
+		hint = "; another program or another sluiced listens there";
 	snprintf(err, errlen, "%s: cannot listen: %s%s", where, strerror(errnum), hint);
 }
 
@@ -100,6 +105,7 @@ static bool clear_stale(const struct sockaddr_un *un)
 int listener_open_unix(const char *path, char *err, size_t errlen)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	char where[PATH_MAX];
 	int fd = -1;
 
 	errno = ENAMETOOLONG;
@@ -113,7 +119,8 @@ int listener_open_unix(const char *path, char *err, size_t errlen)
 		goto fail;
 	return fd;
 fail:
-	snprintf(err, errlen, "unix:%s: cannot listen: %s", path, strerror(errno));
+	snprintf(where, sizeof(where), "unix:%s", path);
+	say(err, errlen, where, errno);
 	if (fd >= 0)
 		close(fd);
 	return -1;

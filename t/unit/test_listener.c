@@ -219,7 +219,7 @@ static void an_address_in_use_is_a_sentence(void **s)
 	(void)s;
 	assert_true(fd >= 0);
 	assert_int_equal(listener_open(&a, false, err, sizeof(err)), -1);
-	snprintf(expected, sizeof(expected), "%s: cannot listen: Address already in use", addr_text(&a, text));
+	snprintf(expected, sizeof(expected), "%s: cannot listen: Address already in use; another program or another sluiced listens there", addr_text(&a, text));
 	assert_string_equal(err, expected);
 	close(fd);
 }
@@ -391,7 +391,7 @@ static void a_stale_unix_socket_is_replaced_and_a_live_one_is_not(void **s)
 	(void)s;
 	assert_true(fd >= 0);
 	assert_int_equal(listener_open_unix(socket_path(), err, sizeof(err)), -1);
-	assert_non_null(strstr(err, "/s: cannot listen: Address already in use"));
+	assert_non_null(strstr(err, "/s: cannot listen: Address already in use; another program or another sluiced listens there"));
 	close(fd);
 	again = listener_open_unix(socket_path(), err, sizeof(err));
 	assert_true(again >= 0);

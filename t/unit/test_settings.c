@@ -44,6 +44,14 @@ static void note_fault(const char *sentence, void *arg)
 	strcpy(end, "\n");
 }
 
+static void note_doubt(const char *sentence, void *arg)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text), "doubt: %s", sentence);
+	note_fault(text, arg);
+}
+
 static const char *in_folder(const char *name)
 {
 	static char path[8][256];
@@ -423,7 +431,7 @@ static void a_syntax_error_is_told_alone_with_its_line(void **state)
 {
 	(void)state;
 	refuse("nonsense = 1;\nlistener: {\n  imap: { address = ; }\n};\n",
-	       "F/c:3: syntax error; look for a missing quote, brace or \";\" here or before\n");
+	       "F/c:3: syntax error; look here or before for a missing quote, brace or \";\", or for a name that does not begin with a letter\n");
 }
 
 static void a_name_twice_is_refused(void **state)
@@ -650,12 +658,12 @@ static void certificates_may_be_one_or_several(void **state)
 	assert_string_equal(s->certs.paths[1], "/all");
 	assert_string_equal(s->certs.paths[2], "/b.pem");
 	settings_unref(&s);
-	refuse(TLS_LISTENER("") BACKEND "tls: { certificate = [ ]; }", "F/c:3: tls.certificate: 0 texts; 1 to 1024 would be right\n");
+	refuse(TLS_LISTENER("") BACKEND "tls: { certificate = [ ]; }", "F/c:3: tls.certificate: 0 paths; 1 to 1024 would be right\n");
 	refuse(TLS_LISTENER("") BACKEND "tls: { certificate = [ \"/a\", \"\" ]; }",
 	       "F/c:3: tls.certificate: an empty text; fill it in, or leave the setting out\n");
 	refuse(TLS_LISTENER("") BACKEND "tls: { certificate = 1; }", "F/c:3: tls.certificate: not a text; write it in double quotes\n");
 	refuse(TLS_LISTENER("") BACKEND "tls: { certificate = { a = 1; }; }",
-	       "F/c:3: tls.certificate: not a text; write one in double quotes, or several in brackets: [ \"a\", \"b\" ]\n");
+	       "F/c:3: tls.certificate: not a path; write one in double quotes, or several in brackets: [ \"/a\", \"/b\" ]\n");
 	refuse(TLS_LISTENER("") BACKEND "tls: { certificate = [ \"/a\", \"/b\" ]; key = \"/k\"; }",
 	       "F/c:3: tls.key: one key, but several certificates; leave it out: each key is in FILE.pem, or in FILE.key beside it\n");
 }
@@ -994,7 +1002,7 @@ static void an_included_file_is_read_and_its_faults_name_it(void **state)
 	put("more", "\nbackend: { mb1: {\n adress = \"10.0.0.1\"; address = \"10.0.0.1\"; } }\n");
 	refuse(LISTENER "@include \"$/more\"\n", "F/more:3: no such setting: adress; did you mean address?\n");
 	put("more", "\n\n=");
-	refuse(LISTENER "@include \"$/more\"\n", "F/more:3: syntax error; look for a missing quote, brace or \";\" here or before\n");
+	refuse(LISTENER "@include \"$/more\"\n", "F/more:3: syntax error; look here or before for a missing quote, brace or \";\", or for a name that does not begin with a letter\n");
 }
 
 static void what_is_not_a_file_with_a_whole_path_is_not_included(void **state)
@@ -1060,11 +1068,114 @@ static void checking_files_tells_of_each_that_cannot_be_loaded(void **state)
 				      "directory: { driver = \"file\"; file = \"$/none.map\"; }");
 
 	(void)state;
-	assert_false(settings_check_files(s, note_fault, NULL));
+	assert_false(settings_check_files(s, note_fault, note_doubt, NULL));
 	assert_int_equal(nfaults, 3);
-	assert_non_null(strstr(faults, "F/c: tls.certificate: "));
-	assert_non_null(strstr(faults, "F/c: backend.a: "));
-	assert_non_null(strstr(faults, "F/none.map"));
+	assert_string_equal(faults, "F/c:1: tls.certificate: F/none.pem: No such file or directory\n"
+				    "F/c:2: backend.a.tls-ca: F/none.ca: No such file or directory\n"
+				    "F/c:4: directory.file: F/none.map: No such file or directory\n");
+	settings_unref(&s);
+}
+
+static void expect_where(const struct settings *s, const char *of, const char *said, const char *expected)
+{
+	char err[512];
+
+	snprintf(err, sizeof(err), "%s", said);
+	settings_say_where(s, of, err, sizeof(err));
+	faults[0] = '\0';
+	note_fault(err, NULL);
+	assert_string_equal(faults, expected);
+}
+
+static void a_fault_found_later_has_the_line_of_the_setting_whose_file_it_is_about(void **state)
+{
+	struct settings *s;
+
+	(void)state;
+	put("more", "backend: { a: { address = \"10.0.0.1\"; tls = \"starttls\";\n tls-ca = \"/ca\"; }\n"
+		    "ab: { address = \"10.0.0.2\"; tls = \"starttls\";\n tls-ca = \"/ca\"; tls-certificate = \"/c\"; } }\n");
+	s = accepted("listener: { l: { address = \"*:993\"; } }\ntls: {\n certificate = [ \"/c\",\n \"/folder\" ];\n client-ca = \"/ca\";\n"
+		     "client-cert = \"optional\"; }\n@include \"$/more\"\ndirectory: { driver = \"file\"; file = \"/map\"; }");
+	expect_where(s, "tls.", "/c: gone", "F/c:3: tls.certificate: /c: gone\n");
+	expect_where(s, "tls.", "/folder/x.pem: gone", "F/c:4: tls.certificate: /folder/x.pem: gone\n");
+	expect_where(s, "tls.", "/ca: gone", "F/c:5: tls.client-ca: /ca: gone\n");
+	expect_where(s, "tls.", "/c.key: gone", "F/c:3: tls.certificate: /c.key: gone\n");
+	expect_where(s, "backend.a.", "/ca: gone", "F/more:2: backend.a.tls-ca: /ca: gone\n");
+	expect_where(s, "backend.ab.", "/c: gone", "F/more:4: backend.ab.tls-certificate: /c: gone\n");
+	expect_where(s, "directory.file", "/map: gone", "F/c:8: directory.file: /map: gone\n");
+	expect_where(s, "directory.file", "/map:7: a fault", "/map:7: a fault\n");
+	expect_where(s, "listener.l", "port taken", "F/c:1: listener.l: port taken\n");
+	expect_where(s, "user", "no such user", "F/c:1: user: no such user\n");
+	settings_unref(&s);
+	s = accepted(MINIMAL "user = \"joe\";");
+	expect_where(s, "user", "no such user", "F/c:3: user: no such user\n");
+	settings_unref(&s);
+}
+
+static void every_path_must_be_whole(void **state)
+{
+	static const char *const settings[] = {
+		"ready-file = \"p\"", "tls: { certificate = \"p\"; }", "tls: { certificate = \"/c\"; key = \"p\"; }",
+		"tls: { ticket-key-file = \"p\"; }", "directory: { driver = \"file\"; file = \"p\"; }",
+		"directory: { driver = \"redis\"; password-file = \"p\"; }",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+		char text[1024];
+
+		snprintf(text, sizeof(text), MINIMAL "%s;\n", settings[i]);
+		assert_null(load(text));
+		assert_non_null(strstr(faults, ": not a whole path; it must begin with \"/\"\n"));
+		assert_int_equal(nfaults, 1);
+	}
+}
+
+static void a_port_that_is_missing_is_told_with_the_usual_one(void **state)
+{
+	(void)state;
+	refuse("listener: { l: { address = \"10.0.0.1\"; tls = \"none\"; } }\n" BACKEND,
+	       "F/c:1: listener.l.address: \"10.0.0.1\": the port is missing; write \"10.0.0.1:143\"\n");
+	refuse("listener: { l: { address = [ \"10.0.0.1\" ]; } }\n" BACKEND "tls: { certificate = \"/c\"; }",
+	       "F/c:1: listener.l.address: \"10.0.0.1\": the port is missing; write \"10.0.0.1:993\"\n");
+}
+
+static void a_listener_where_nobody_can_log_in_is_a_doubt_and_no_fault(void **state)
+{
+	struct settings *s = accepted("listener: { a: { address = \"*:143\"; tls = \"none\"; cleartext-login = true; }\n"
+				      "b: { address = \"*:144\"; tls = \"starttls\"; }\nc: { address = \"*:145\"; tls = \"none\"; } }\n"
+				      BACKEND "tls: { certificate = \"/c\"; }");
+
+	(void)state;
+	settings_doubts(s, note_doubt, NULL);
+	assert_string_equal(faults, "doubt: F/c:3: listener.c: nobody can log in here, without TLS and with cleartext-login = false; "
+				    "set one of them\n");
+	settings_unref(&s);
+}
+
+static void a_map_without_users_is_a_doubt(void **state)
+{
+	struct settings *s = accepted(MINIMAL "directory: { driver = \"file\"; file = \"$/map\"; }");
+
+	(void)state;
+	put("map", "# none yet\n");
+	assert_true(settings_check_files(s, note_fault, note_doubt, NULL));
+	assert_string_equal(faults, "doubt: F/c:3: directory.file: F/map: no user in it; a line \"user backend\" for each would be right\n");
+	settings_unref(&s);
+}
+
+static void as_root_the_user_must_be_there(void **state)
+{
+	struct settings *s = accepted(MINIMAL "user = \"no-such-user-here\";");
+	bool root = geteuid() == 0;
+
+	(void)state;
+	assert_true(settings_check_user(s, note_fault, NULL) == !root);
+	assert_string_equal(faults, root ? "F/c:3: user: no such user: no-such-user-here; make it (adduser --system --group no-such-user-here) "
+					   "or set user\n" : "");
+	settings_unref(&s);
+	s = accepted(MINIMAL "user = \"root\";");
+	assert_true(settings_check_user(s, note_fault, NULL));
 	settings_unref(&s);
 }
 
@@ -1075,12 +1186,12 @@ static void a_map_with_faults_is_told_line_by_line(void **state)
 	(void)state;
 	put("map", "alice mb1\nbob nowhere\ncarol nowhere\n");
 	s = accepted(MINIMAL "directory: { driver = \"file\"; file = \"$/map\"; }");
-	assert_false(settings_check_files(s, note_fault, NULL));
+	assert_false(settings_check_files(s, note_fault, note_doubt, NULL));
 	assert_int_equal(nfaults, 2);
 	assert_non_null(strstr(faults, "F/map:2: "));
 	assert_non_null(strstr(faults, "F/map:3: "));
 	put("map", "alice mb1\n");
-	assert_true(settings_check_files(s, note_fault, NULL));
+	assert_true(settings_check_files(s, note_fault, note_doubt, NULL));
 	settings_unref(&s);
 }
 
@@ -1239,6 +1350,12 @@ int main(void)
 		cmocka_unit_test(a_huge_file_is_refused_unread),
 		cmocka_unit_test(a_file_cut_anywhere_is_taken_or_told_of),
 		cmocka_unit_test(checking_files_tells_of_each_that_cannot_be_loaded),
+		cmocka_unit_test(a_fault_found_later_has_the_line_of_the_setting_whose_file_it_is_about),
+		cmocka_unit_test(every_path_must_be_whole),
+		cmocka_unit_test(a_port_that_is_missing_is_told_with_the_usual_one),
+		cmocka_unit_test(a_listener_where_nobody_can_log_in_is_a_doubt_and_no_fault),
+		cmocka_unit_test(a_map_without_users_is_a_doubt),
+		cmocka_unit_test(as_root_the_user_must_be_there),
 		cmocka_unit_test(a_map_with_faults_is_told_line_by_line),
 		cmocka_unit_test(limits_have_defaults_that_large_gateways_can_live_with),
 		cmocka_unit_test(limits_are_as_the_file_says),

@@ -22,7 +22,7 @@
 static char folder[64], unix_path[96], ready_path[96];
 static struct endpoint endpoints[2];
 static struct settings_listener listeners[1];
-static struct settings settings;
+static struct settings settings = { .path = "sluice.conf" };
 static struct sockets sockets;
 static char err[512];
 
@@ -263,7 +263,7 @@ static void a_host_name_is_no_place_to_listen(void **s)
 	endpoints[0] = (struct endpoint){ .kind = ENDPOINT_HOST };
 	listeners[0].naddresses = 1;
 	assert_false(sockets_open(&sockets, &settings, WORKERS, err, sizeof(err)));
-	assert_non_null(strstr(err, "listener imap"));
+	assert_non_null(strstr(err, "listener.imap"));
 }
 
 int main(void)
