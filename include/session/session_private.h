@@ -288,6 +288,7 @@ void relay_event(struct half *h, unsigned events);
 /* ---- session_log.c ---- */
 void session_log_refused(const struct session_env *env, enum session_reason why);
 void session_log_end(struct session *s, const char *detail);
+void session_log_login(const struct session *s);
 void session_log_login_failed(struct session *s, enum login_reason why, const char *detail);
 void session_log_backend_id(struct session *s);
 const char *session_id_text(const struct session *s, char *text);	/* SESSION_ID_MAX bytes; returns text */

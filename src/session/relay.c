@@ -132,6 +132,7 @@ enum session_step relay_start(struct session *s)
 	s->env->nrelaying++;
 	s->to->sessions++;
 	admission_leave(s);
+	session_log_login(s);
 	if (l->back.len > 0)
 		pass_on(&s->backend, l->back.p, l->back.len);
 	if (l->in.len > 0 && s->step == STEP_RELAY)

@@ -1,5 +1,5 @@
 /*
- * session_log.c - the lines a session writes: one at its end, one for each failed login, a hint about a backend. Never a credential.
+ * session_log.c - the lines a session writes: one at its end, one for each login (a failed one above all), a hint about a backend. Never a credential.
  */
 #include <string.h>
 
@@ -103,6 +103,18 @@ void session_log_end(struct session *s, const char *detail)
 	log_str(&l, "why", session_reasons[s->why].log);
 	if (has_detail(s->why) && detail[0])
 		log_field(&l, "detail", span_of(detail));
+	log_end(&l);
+}
+
+void session_log_login(const struct session *s)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_DEBUG, "login");
+	log_who(&l, s);
+	log_str(&l, "backend", s->to->name);
+	log_str(&l, "routed-by", s->routed_by);
+	log_str(&l, "mechanism", s->mechanism);
 	log_end(&l);
 }
 

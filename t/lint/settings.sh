@@ -47,6 +47,23 @@ for where in page sample; do
 	done
 done
 
+# Between a setting's .It and the next, or the list's end, there is an example.
+without_example()
+{
+	awk 'function over() { if (name != "" && !seen) print name; name = "" }
+	     /^\.(Sh|Ss) / || ($1 == ".It" && $2 == "Ic") { over() }
+	     /^\.Ss / { s = $2 }
+	     /^\.Sh / { s = "" }
+	     $1 == ".It" && $2 == "Ic" && s != "" { name = s " " $3; seen = 0 }
+	     /^Example:$/ { seen = 1 }
+	     END { over() }' "$page"
+}
+
+missing=$(without_example)
+[ -z "$missing" ]
+result $? "each setting in the page has an example"
+[ -z "$missing" ] || echo "$missing" | sed 's/^/# /'
+
 if command -v mandoc >/dev/null 2>&1; then
 	for name in sluice.conf.5 sluiced.8; do
 		faults=$(mandoc -Tlint -Wwarning "$src/doc/$name" 2>&1)

@@ -22,7 +22,7 @@
 static char folder[64], unix_path[96], ready_path[96];
 static struct endpoint endpoints[2];
 static struct settings_listener listeners[1];
-static struct settings settings = { .path = "sluice.conf" };
+static struct settings settings;
 static struct sockets sockets;
 static char err[512];
 
@@ -36,7 +36,7 @@ static int make_folder(void **s)
 	snprintf(ready_path, sizeof(ready_path), "%s/ready", folder);
 	memset(endpoints, 0, sizeof(endpoints));
 	listeners[0] = (struct settings_listener){ .name = "imap", .addresses = endpoints };
-	settings = (struct settings){ .listeners = listeners, .nlisteners = 1 };
+	settings = (struct settings){ .path = "sluice.conf", .listeners = listeners, .nlisteners = 1 };
 	err[0] = '\0';
 	return 0;
 }
