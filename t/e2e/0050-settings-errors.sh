@@ -72,8 +72,9 @@ directory: { driver = "file"; file = "$SCRATCH/absent-users"; }
 $me
 END
 ok "files that are not there are found" test $status -ne 0
-for f in tls/absent.pem tls/absent-ca.pem absent-users; do
-	like "$f is named" "$said" "$SCRATCH/$f"
+for f in 2:tls.certificate:tls/absent.pem 3:backend.mb1.tls-ca:tls/absent-ca.pem 4:directory.file:absent-users; do
+	IFS=: read -r line name file <<<"$f"
+	like "$file is named, and where" "$said" "^$conf:$line: $name: $SCRATCH/$file: No such file"
 done
 
 ca_server "$SCRATCH/tls" "$SCRATCH/tls/second.pem"
@@ -84,7 +85,45 @@ backend: { mb1: { address = "10.0.0.1:143"; } }
 $me
 END
 ok "a key that is another certificate's is found" test $status -ne 0
-like "and named" "$said" "second\.key"
+like "and named, with the line" "$said" "^$conf:2: tls\.key: .*second\.key"
+
+mkfifo "$SCRATCH/fifo"
+check <<END
+listener: { imaps: { address = "127.0.0.1:0"; } }
+tls: { certificate = "$SCRATCH/fifo"; }
+backend: { mb1: { address = "10.0.0.1:143"; } }
+$me
+END
+like "a pipe as certificate is a fault, and nobody waits for it" "$said" "^$conf:2: tls\.certificate: $SCRATCH/fifo: not a regular file"
+
+check <<END
+listener: { imap: { address = "127.0.0.1:0"; tls = "none"; } }
+backend: { mb1: { address = "10.0.0.1:143"; } }
+$me
+END
+is "a listener where nobody can log in is no fault" $status 0
+like "but worth a warning" "$said" "^warning: $conf:1: listener\.imap: nobody can log in"
+like "and the settings are good" "$said" "^$conf: ok"
+
+if [ "$(id -u)" -eq 0 ]; then
+	check <<'END'
+listener: { imap: { address = "127.0.0.1:0"; tls = "none"; cleartext-login = true; } }
+backend: { mb1: { address = "10.0.0.1:143"; } }
+user = "nobody-of-this-name";
+END
+	ok "as root a user who is not there is a fault" test $status -ne 0
+	like "with its line, and what would help" "$said" "^$conf:3: user: no such user: nobody-of-this-name; make it \(adduser"
+
+	touch "$SCRATCH/tls/roots.pem"
+	chmod 600 "$SCRATCH/tls/roots.pem"
+	check <<END
+listener: { imaps: { address = "127.0.0.1:0"; } }
+tls: { certificate = "$SCRATCH/tls/roots.pem"; }
+backend: { mb1: { address = "10.0.0.1:143"; } }
+$me
+END
+	like "a file that the user may not read is told with who may not" "$said" "^$conf:2: tls\.certificate: .*: user $SERVER_USER may not read it; chgrp"
+fi
 
 printf 'anna mb1\nberta nowhere\nanna mb1\ncarl mb1 colour=red\n' >"$SCRATCH/users"
 check <<END
@@ -134,7 +173,11 @@ END
 timeout 10 "$SLUICED" -c "$conf" >"$SCRATCH/out" 2>&1 </dev/null
 status=$?
 ok "a port that is taken: it does not start" test $status -ne 0 -a $status -ne 124
-like "and says which" "$(cat "$SCRATCH/out")" "$(fake_address taken)"
+like "and says which" "$(cat "$SCRATCH/out")" "$conf:1: listener\.imap: $(fake_address taken): .*in use; another program"
+
+sed -i 's/^listener/log: { to = "syslog"; } listener/' "$conf"
+timeout 10 "$SLUICED" -c "$conf" >"$SCRATCH/out" 2>&1 </dev/null
+like "also where the log goes to syslog" "$(cat "$SCRATCH/out")" "$conf:1: listener\.imap: $(fake_address taken): "
 
 like "-V tells versions" "$("$SLUICED" -V)" '^sluiced [0-9u]'
 like "-h tells how it is used" "$("$SLUICED" -h)" '^usage: sluiced'

@@ -69,6 +69,10 @@ ok "broken ones: it says what is wrong, and where" reload 'event=reload-failed w
 is "the certificate from before stays" "$(shown)" "$(fingerprint "$SCRATCH/tls/two.pem")"
 ok "the map from before stays" sees anna mb2
 
+echo '# nobody' >"$SCRATCH/users"
+ok "a map that has lost all its users is not taken" reload 'event=reload-failed what=map .*directory\.file: .*no user in it, where there were 1'
+ok "the map from before stays" sees anna mb2
+
 cat "$SCRATCH/tls/one.crt" "$SCRATCH/tls/two.key" >"$SCRATCH/tls/live.pem"
 rm "$SCRATCH/users"
 ok "a key of another certificate, no map at all" reload 'event=reload-failed what=certificate' 'event=reload-failed what=map .*users'

@@ -113,9 +113,9 @@ backend: { mb1: { address = "$(dovecot_address mb1)"; tls = "starttls"; $1 } }
 END
 }
 ok "an authority's file that is not there: no start" eval '! at_start "tls-ca = \"$tls/nowhere.pem\";"'
-ok "and the log says which" logged 'event=start-failed .*backend mb1: .*nowhere\.pem: No such file'
+ok "and the log says which" logged 'event=start-failed .*backend\.mb1\.tls-ca: .*nowhere\.pem: No such file'
 ok "a certificate without its key: no start" eval '! at_start "tls-certificate = \"$tls/proxy.crt\";"'
-ok "and the log says which" logged 'event=start-failed .*backend mb1: .*proxy\.crt: no private key'
+ok "and the log says which" logged 'event=start-failed .*backend\.mb1\.tls-certificate: .*proxy\.crt: no private key'
 rm -f "$SCRATCH/never.pid"
 
 done_testing
