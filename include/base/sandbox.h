@@ -8,7 +8,8 @@
 #include <stddef.h>
 
 /* Before there are threads. If root: becomes user (its uid, gid, groups), keeping only CAP_NET_BIND_SERVICE, which goes into the
- * effective set; the bounding set shrinks to it where permitted. Not root: nothing to drop, true. false: a sentence in err ("no such user: sluice"). */
+ * effective set; the bounding set shrinks to it where permitted. Not root: nothing to drop, true. false: a
+ * sentence in err ("no such user: sluice"). */
 bool sandbox_drop_rights(const char *user, char *err, size_t errlen);
 
 /* Drops every capability of the calling thread. For workers. */

@@ -2,8 +2,8 @@
  * file_watch.h - tells when something has changed where certain files are (inotify).
  *
  * Watched are folders, not files: who renews a certificate puts a new file in place of the old one, by a rename or a new symbolic link. It
- * tells once it has been quiet for FILE_WATCH_QUIET seconds, or, where it never is, every FILE_WATCH_LONGEST; whether it was one of the files
- * that changed, is for the owner to find out. What cannot be watched is logged, and SIGHUP still works.
+ * tells once it has been quiet for FILE_WATCH_QUIET seconds, or, where it never is, every FILE_WATCH_LONGEST; whether it was one of the
+ * files that changed, is for the owner to find out. What cannot be watched is logged, and SIGHUP still works.
  */
 #ifndef DAEMON_FILE_WATCH_H
 #define DAEMON_FILE_WATCH_H

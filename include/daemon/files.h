@@ -1,6 +1,6 @@
 /*
- * files.h - what control reads from disk for the workers, at start and again later: certificates, ticket keys and the map file; and, only at
- * start, what backends' TLS needs.
+ * files.h - what control reads from disk for the workers, at start and again later: certificates, ticket keys and the map file; and, only
+ * at start, what backends' TLS needs.
  *
  * A file that cannot be taken changes nothing: what was loaded before goes on serving.
  */
@@ -43,7 +43,8 @@ bool files_load(struct files *f, const struct settings *s, char *err, size_t err
 typedef void files_tell_fn(enum worker_mail kind, void *arg);
 void files_reload(struct files *f, const struct settings *s, files_tell_fn *tell, void *arg);
 void files_reload_changed(struct files *f, const struct settings *s, files_tell_fn *tell, void *arg);	/* certificates, ticket keys */
-void files_change_tickets(struct files *f, const struct settings *s, files_tell_fn *tell, void *arg);	/* a new random key, if they are random */
+/* a new random key, if they are random */
+void files_change_tickets(struct files *f, const struct settings *s, files_tell_fn *tell, void *arg);
 void files_say_reloaded(const struct files *f, enum worker_mail kind);	/* once it is in force everywhere */
 
 /* A mail that carries its own reference to what kind says; and its undoing, when it could not be sent. */

@@ -92,9 +92,9 @@ struct settings {
 /* Called for each fault: "file:line: what is wrong; what would be right". Never holds a secret. */
 typedef void settings_fault_fn(const char *sentence, void *arg);
 
-/* NULL: at least one fault was told. The first syntax error alone, else every fault of meaning and every unknown name. Password files are read
- * (first line; they must not be readable by others than owner and group) and so must be there; certificates and the map file are opened by control, and by
- * sluiced -t through settings_check_files. */
+/* NULL: at least one fault was told. The first syntax error alone, else every fault of meaning and every unknown name. Password files are
+ * read (first line; they must not be readable by others than owner and group) and so must be there; certificates and the map file are
+ * opened by control, and by sluiced -t through settings_check_files. */
 struct settings *settings_load(const char *path, settings_fault_fn *fault, void *arg);
 
 /* As root: whether there is the user to become. false: a fault was told. */
@@ -103,12 +103,12 @@ bool settings_check_user(const struct settings *s, settings_fault_fn *fault, voi
 /* What is no fault, but hardly meant: clients who can never log in. Each as a sentence like a fault's. */
 void settings_doubts(const struct settings *s, settings_fault_fn *doubt, void *arg);
 
-/* Loads certificates, CA files and map file to see that they can be. false: at least one fault was told. doubt: what is wrong with them, but
- * no reason not to serve. */
+/* Loads certificates, CA files and map file to see that they can be. false: at least one fault was told. doubt: what is wrong with them,
+ * but no reason not to serve. */
 bool settings_check_files(const struct settings *s, settings_fault_fn *fault, settings_fault_fn *doubt, void *arg);
 
-/* err is what the loader of the setting `of` ("tls.key"), or of any whose name so begins ("tls."), said. Puts "file:line: name: " before it: of
- * the one whose path err begins with, else of the first. What tells of a line in that path itself stays as it is. */
+/* err is what the loader of the setting `of` ("tls.key"), or of any whose name so begins ("tls."), said. Puts "file:line: name: " before
+ * it: of the one whose path err begins with, else of the first. What tells of a line in that path itself stays as it is. */
 void settings_say_where(const struct settings *s, const char *of, char *err, size_t errlen);
 const char *settings_where(const struct settings *s, const char *name);	/* "file:line: name" */
 

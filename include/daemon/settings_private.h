@@ -221,7 +221,8 @@ void settings_check(struct draft *d);
 
 int settings_tls_version(int word);		/* OpenSSL's number of "1.0", "1.1", "1.2", "1.3" */
 #define SETTINGS_TLS_1_2 2			/* the word where the list in the section tls begins */
-struct tls_policy settings_policy(const struct draft_tls *t, const struct draft_listener *l);	/* l NULL: the section's own; texts are the draft's */
+/* l NULL: the section's own; texts are the draft's */
+struct tls_policy settings_policy(const struct draft_tls *t, const struct draft_listener *l);
 void settings_full_name(const config_setting_t *at, char *text, size_t size);	/* "backend.mb1.weight"; the top has none */
 bool settings_name_is_right(const char *name);	/* of a listener, backend or group */
 

@@ -50,7 +50,8 @@ struct endpoint {
 	char *path;		/* UNIX; starts with '/' and fits sockaddr_un */
 };
 
-/* Port 0 may be written: any free one, for listening. default_port: 0 if one must be given. false: what is wrong and what would be right, in err. */
+/* Port 0 may be written: any free one, for listening. default_port: 0 if one must be given. false: what is
+ * wrong and what would be right, in err. */
 bool endpoint_parse(struct endpoint *e, const char *text, uint16_t default_port, char *err, size_t errlen);
 /* The port must be given; usual_port is the one that a sentence about it names. */
 bool endpoint_parse_listener(struct endpoint *e, const char *text, uint16_t usual_port, char *err, size_t errlen);

@@ -127,7 +127,8 @@ static inline void conn_want(struct conn *c, unsigned events)
 }
 
 /* Starts the handshake; the loop tells CONN_SECURED or CONN_FAILED, and nothing else before. false: not possible, loop->failure says why,
- * and the conn is good for conn_close only. What was wanted before is told again afterwards. Bytes of the peer that are still unread become part of the handshake: who has read some already must refuse them itself. */
+ * and the conn is good for conn_close only. What was wanted before is told again afterwards. Bytes of the peer that are still unread
+ * become part of the handshake: who has read some already must refuse them itself. */
 static inline bool conn_start_tls_server(struct conn *c, struct tls_server *ts)
 {
 	return c->ops->start_tls_server(c, ts);
@@ -173,7 +174,8 @@ static inline void conn_linger(struct conn *c, struct buf **rest)
 #define LINGER_BYTES (64 * 1024)
 #define LINGER_MAX 1000
 
-/* Closes now, with no close_notify: this may be in the midst of something. Also while dialling or securing. A closed conn: nothing happens. */
+/* Closes now, with no close_notify: this may be in the midst of something. Also while dialling or securing. A
+ * closed conn: nothing happens. */
 static inline void conn_close(struct conn *c)
 {
 	if (c->ops)

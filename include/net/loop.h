@@ -44,7 +44,8 @@ struct net_loop {
 void net_loop_init(struct net_loop *loop, struct ev_loop *ev);
 void net_loop_fini(struct net_loop *loop);	/* what still lingers is closed; all other conns and timers must be gone */
 
-/* Delivers to ready conns, each once, and runs the deferred frees: what ends each turn. libev calls it by itself; with ev = NULL the owner does. */
+/* Delivers to ready conns, each once, and runs the deferred frees: what ends each turn. libev calls it by
+ * itself; with ev = NULL the owner does. */
 void net_loop_turn_end(struct net_loop *loop);
 
 #endif

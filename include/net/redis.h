@@ -8,8 +8,9 @@
  * It connects by itself and reconnects with a growing pause (REDIS_PAUSE_MIN to REDIS_PAUSE_MAX seconds). Log lines come only when that
  * changes: event=redis-up, and event=redis-down with why, as an error if the server refuses the login. Every
  * command has a deadline; one that misses it ends the connection, since what came later could be taken for another's
- * answer. hiredis holds replies without bound: here a connection with more than REDIS_UNPARSED_MAX bytes unparsed, an answer with more than that
- * in its strings, of more than REDIS_ELEMENTS_MAX elements or nested deeper than two, or one that nobody asked for, is ended. Commands are vectors with lengths, never formatted strings.
+ * answer. hiredis holds replies without bound: here a connection with more than REDIS_UNPARSED_MAX bytes unparsed, an answer with more
+ * than that in its strings, of more than REDIS_ELEMENTS_MAX elements or nested deeper than two, or one that nobody asked for, is ended.
+ * Commands are vectors with lengths, never formatted strings.
  */
 #ifndef NET_REDIS_H
 #define NET_REDIS_H
@@ -61,8 +62,8 @@ struct redis *redis_new(struct net_loop *loop, struct resolver *r, const struct 
 void redis_free(struct redis **r);	/* calls still waiting are forgotten, fn is not called */
 
 /* argv[0] is no command that leaves the one-answer-each scheme (SUBSCRIBE, MONITOR...). The bytes are copied.
- * true: fn is called once, later. false: not connected, too many waiting, or too long; fn is not called, loop->failure says why. While the first
- * connecting of all is under way, calls wait for it, within their deadline. */
+ * true: fn is called once, later. false: not connected, too many waiting, or too long; fn is not called, loop->failure says why. While
+ * the first connecting of all is under way, calls wait for it, within their deadline. */
 bool redis_call(struct redis *r, struct redis_call *call, redis_fn *fn, unsigned argc, const struct span *argv);
 void redis_cancel(struct redis *r, struct redis_call *call);	/* not waiting: fine */
 

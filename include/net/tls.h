@@ -26,10 +26,12 @@ struct tls_tickets;
 enum tls_client_cert { TLS_CLIENT_CERT_OFF, TLS_CLIENT_CERT_OPTIONAL, TLS_CLIENT_CERT_REQUIRED };
 enum tls_user_from { TLS_USER_FROM_CN, TLS_USER_FROM_EMAIL_SAN };
 
-/* Of a listener. A ticket from one policy does not resume under another: it would bring with it what that one would not have let through. */
+/* Of a listener. A ticket from one policy does not resume under another: it would bring with it what that one
+ * would not have let through. */
 struct tls_policy {
 	int min_version;	/* TLS1_VERSION to TLS1_3_VERSION */
-	const char *ciphers;	/* OpenSSL's lists: names that start with TLS_ are for 1.3, the others for older; NULL: OpenSSL's own choice */
+	/* OpenSSL's lists: names that start with TLS_ are for 1.3, the others for older; NULL: OpenSSL's own choice */
+	const char *ciphers;
 	bool strict_sni;	/* refuse clients that ask for no name, or one no certificate is for */
 	enum tls_client_cert client_cert;
 	enum tls_user_from user_from;	/* which field of a client's certificate names the user */
@@ -40,7 +42,8 @@ bool tls_policy_is(const struct tls_policy *a, const struct tls_policy *b);
 bool tls_policy_is_old(int min_version);	/* lets TLS 1.0 or 1.1 in: worth a warning */
 
 /* The policy's texts must outlive the server. Takes its own references. */
-struct tls_server *tls_server_new(const struct tls_policy *p, struct tls_certs *certs, struct tls_tickets *tickets, char *err, size_t errlen);
+struct tls_server *tls_server_new(const struct tls_policy *p, struct tls_certs *certs, struct tls_tickets *tickets, char *err,
+				  size_t errlen);
 void tls_server_set_certs(struct tls_server *ts, struct tls_certs *certs);
 void tls_server_set_tickets(struct tls_server *ts, struct tls_tickets *tickets);
 void tls_server_free(struct tls_server **ts);

@@ -1,5 +1,6 @@
 /*
- * tls_private.h - what the files of tls.h, tls_certs.h and tls_tickets.h share. Nobody else but their tests includes it, nor OpenSSL's names.
+ * tls_private.h - what the files of tls.h, tls_certs.h and tls_tickets.h share. Nobody else but their tests includes it, nor OpenSSL's
+ * names.
  *
  *	tls.c		phrases, policies, what all contexts have in common
  *	tls_pem.c	files: certificate, chain, key
@@ -34,7 +35,8 @@ SSL_CTX *tls_policy_ctx(const struct tls_policy *p, char *err, size_t errlen);
 
 /* ---- tls_pem.c ---- */
 
-bool tls_file_read(struct file *f, const char *path, size_t most, char *err, size_t errlen);	/* file_read_regular, with the path in err */
+/* file_read_regular, with the path in err */
+bool tls_file_read(struct file *f, const char *path, size_t most, char *err, size_t errlen);
 
 /* The path with its ".pem", if it has that, exchanged for end. On the heap. */
 char *tls_file_beside(const char *path, const char *end);

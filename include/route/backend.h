@@ -2,8 +2,8 @@
  * backend.h - the cluster as the settings name it: backends, and groups of them.
  *
  * Built by daemon/settings, then immutable but for the counters: shared by all threads. A backend's number is its
- * place in cluster->backends, a group's in cluster->groups; everything else refers to it by that or by pointer. All strings are the cluster's own
- * (base/mem): cluster_free frees them.
+ * place in cluster->backends, a group's in cluster->groups; everything else refers to it by that or by pointer. All strings are the
+ * cluster's own (base/mem): cluster_free frees them.
  */
 #ifndef ROUTE_BACKEND_H
 #define ROUTE_BACKEND_H
@@ -36,7 +36,8 @@ struct backend {
 	bool tls_verify;
 	char *tls_ca;			/* NULL: the system's */
 	char *tls_name;			/* NULL: the endpoint's host name, or its IP */
-	char *tls_certificate, *tls_key;	/* what to show it when it asks; NULL: nothing; key NULL: in the certificate's file, or beside */
+	/* what to show it when it asks; NULL: nothing; key NULL: in the certificate's file, or beside */
+	char *tls_certificate, *tls_key;
 	int tls_min_version;		/* as in struct tls_policy */
 	uint32_t weight;
 	struct group *group;
@@ -50,7 +51,8 @@ struct backend {
 
 	/* Written by workers, read by anyone. */
 	atomic_uint sessions;		/* relaying now */
-	atomic_uint caps;		/* enum imap_cap: what it listed last before a login, under its final TLS, and is of use; with BACKEND_CAPS_KNOWN */
+	/* enum imap_cap: what it listed last before a login, under its final TLS, and is of use; with BACKEND_CAPS_KNOWN */
+	atomic_uint caps;
 	atomic_bool id_warned;		/* it was said in the log that this backend does not trust our ID */
 };
 

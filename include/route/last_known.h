@@ -27,7 +27,8 @@ void last_known_free(struct last_known **l);
 /* record NULL: the directory said it has none, and that is remembered too (then find gives true with *has_record false). */
 void last_known_put(struct last_known *l, struct span user, const struct directory_record *record);
 
-/* false: nothing is known, or what is known names a backend or a group that c no longer has. *record is filled if *has_record, else zeroed. */
+/* false: nothing is known, or what is known names a backend or a group that c no longer has. *record is
+ * filled if *has_record, else zeroed. */
 bool last_known_find(struct last_known *l, const struct cluster *c, struct span user, struct directory_record *record, bool *has_record);
 
 #endif

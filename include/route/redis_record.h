@@ -1,9 +1,9 @@
 /*
- * redis_record.h - what Redis answers about a user, taken apart: a hash with the fields backend, group, login-as, state, reason, or a string
- * with the backend's name. Pure: a reply in, an answer out.
+ * redis_record.h - what Redis answers about a user, taken apart: a hash with the fields backend, group, login-as, state, reason, or a
+ * string with the backend's name. Pure: a reply in, an answer out.
  *
- * Nothing is guessed: a wrong type, an unknown backend, group or state, a login-as that is no name make the record a broken one. Fields with
- * other names are the operator's own.
+ * Nothing is guessed: a wrong type, an unknown backend, group or state, a login-as that is no name make the record a broken one. Fields
+ * with other names are the operator's own.
  */
 #ifndef ROUTE_REDIS_RECORD_H
 #define ROUTE_REDIS_RECORD_H

@@ -4,9 +4,9 @@
  *	# comment
  *	user backend [login-as=NAME] [group=NAME]
  *
- * One user a line, words separated by spaces or tabs; names percent-encoded as in Redis keys (wire/user_name.h). user is matched in canonical
- * form (it is made canonical when loaded). backend may be "-" where only a group is given. A later line with the same user is an error,
- * and so are unknown backends and groups: the file is taken whole or not at all.
+ * One user a line, words separated by spaces or tabs; names percent-encoded as in Redis keys (wire/user_name.h). user is matched in
+ * canonical form (it is made canonical when loaded). backend may be "-" where only a group is given. A later line with the same user is
+ * an error, and so are unknown backends and groups: the file is taken whole or not at all.
  *
  * Lines end at LF, a CR before it is left out; a byte order mark before the first is skipped. A backend and a group that does not hold it
  * is an error too.

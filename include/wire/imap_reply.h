@@ -45,8 +45,8 @@ bool imap_reply_parse(const char *line, size_t n, struct imap_reply *r);
 /* "OK", "NO", "BAD", "BYE", "PREAUTH"; "" for NONE. */
 const char *imap_status_name(enum imap_status status);
 
-/* The code as one of RFC 5530's and 9051's words, in capitals: fit for a log, as what a server made up itself is not (it may hold what a client
- * sent). NULL: none of them. */
+/* The code as one of RFC 5530's and 9051's words, in capitals: fit for a log, as what a server made up itself is not (it may hold what a
+ * client sent). NULL: none of them. */
 const char *imap_code_name(struct span code);
 
 #endif

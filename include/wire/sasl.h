@@ -46,7 +46,8 @@ uint32_t sasl_cap(enum sasl_mechanism m);	/* enum imap_cap: that a server offers
 struct sasl_identity {
 	struct span authorize;		/* as whom; n = 0: the client gave none */
 	struct span authenticate;	/* who; empty for EXTERNAL only */
-	struct span secret;		/* a password, or the whole message that goes on; empty for EXTERNAL, and for LOGIN until its second */
+	/* a password, or the whole message that goes on; empty for EXTERNAL, and for LOGIN until its second */
+	struct span secret;
 };
 
 /* The first message of mechanism m. room: message.n bytes, for names. False, with all of *id empty: names with control bytes or invalid

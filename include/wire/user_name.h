@@ -38,7 +38,8 @@ bool user_name_cut_master(struct span name, char separator, struct span *user, s
 /* Bytes outside A-Za-z0-9@._+- as %XX, capital hex digits: the form in Redis keys and in the map file. */
 void user_name_encode(struct out *o, struct span name);
 
-/* The way back, for the map file (hex digits of either case); out may be name.p. false: a % without two hex digits behind it, or no room. */
+/* The way back, for the map file (hex digits of either case); out may be name.p. false: a % without two hex
+ * digits behind it, or no room. */
 bool user_name_decode(struct span name, char *out, size_t cap, size_t *len);
 
 bool utf8_is_valid(struct span s);

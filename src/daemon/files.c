@@ -217,7 +217,8 @@ static bool load_map(struct files *f, const struct settings *s, char *err, size_
 		return true;
 	map = user_map_load(s->directory_file, s->cluster, &s->names, err, errlen);
 	if (map && f->map && is_emptied(f->map, map)) {
-		snprintf(err, errlen, "%s: no user in it, where there were %zu; the old map stays", s->directory_file, user_map_users(f->map));
+		snprintf(err, errlen, "%s: no user in it, where there were %zu; the old map stays", s->directory_file,
+			 user_map_users(f->map));
 		user_map_unref(&map);
 	}
 	if (!map) {

@@ -90,7 +90,8 @@ static void check_proxy_protocol(struct draft *d, const struct draft_listener *l
 {
 	if (l->proxy_protocol && !draft_has(&d->top.section, "trusted-proxies"))
 		draft_fault_at(d, draft_where(d, &l->section, "proxy-protocol"),
-			       "nobody may send a PROXY header; set trusted-proxies at the top, as in trusted-proxies = [ \"10.0.0.0/8\" ]");
+			       "nobody may send a PROXY header; set trusted-proxies at the top, as in trusted-proxies = [ "
+			       "\"10.0.0.0/8\" ]");
 }
 
 /* Who trusts proxies and listens to none has forgotten something, and clients would speak for themselves. */
@@ -116,7 +117,8 @@ static void check_listeners(struct draft *d)
 		check_proxy_protocol(d, l);
 		if (l->section.at && l->tls != TLS_NONE && !draft_has(&d->tls.section, "certificate"))
 			draft_fault_at(d, draft_where(d, &l->section, "tls"),
-				       "tls is \"%s\", which needs a certificate; set tls.certificate, or tls = \"none\" here", tls_word(l->tls));
+				       "tls is \"%s\", which needs a certificate; set tls.certificate, or tls = \"none\" here",
+				       tls_word(l->tls));
 	}
 }
 
@@ -161,7 +163,8 @@ static void check_loop(struct draft *d, const struct draft_backend *b)
 
 	if (l)
 		draft_fault_at(d, draft_where(d, &b->section, "address"),
-			       "listener.%.64s listens there: each login would come back for ever; the address of an IMAP server would be right",
+			       "listener.%.64s listens there: each login would come back for ever; the address of an IMAP server "
+			       "would be right",
 			       config_setting_name(l->section.at));
 }
 
@@ -420,7 +423,8 @@ static void check_prefix(struct draft *d)
 	const struct draft_directory *r = &d->directory;
 
 	if (strpbrk(r->prefix, "{} "))
-		draft_fault_at(d, draft_where(d, &r->section, "prefix"), "braces or spaces in the prefix; one like \"sluice:\" would be right");
+		draft_fault_at(d, draft_where(d, &r->section, "prefix"), "braces or spaces in the prefix; one like \"sluice:\" "
+									 "would be right");
 }
 
 static void check_redis(struct draft *d)
@@ -519,7 +523,8 @@ static void check_capabilities(struct draft *d)
 		if (is_own_word(word))
 			draft_fault_at(d, at, "%.*s is said where it applies; leave it out", (int)word.n, word.p);
 		else if (!imap_caps_is_word(word))
-			draft_fault_at(d, at, "a word that no capability can be; letters, digits and such as \"-\" \"=\" \"+\" would be right");
+			draft_fault_at(d, at, "a word that no capability can be; letters, digits and such as \"-\" \"=\" \"+\" "
+					      "would be right");
 	}
 }
 

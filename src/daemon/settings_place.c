@@ -1,6 +1,6 @@
 /*
- * settings_place.c - where settings stand. Files are opened, users looked up and ports bound when the draft with its lines is gone: by these
- * few places a fault still tells its file and line.
+ * settings_place.c - where settings stand. Files are opened, users looked up and ports bound when the draft with its lines is gone: by
+ * these few places a fault still tells its file and line.
  */
 #include "daemon/settings_private.h"
 

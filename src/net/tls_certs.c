@@ -298,7 +298,8 @@ static bool load_folder(struct loading *l, const char *path, const char *key)
 	int count;
 
 	if (key) {
-		snprintf(l->err, l->errlen, "%s: a folder; with it, each key is in FILE.pem or in FILE.key beside it, not in %s", path, key);
+		snprintf(l->err, l->errlen, "%s: a folder; with it, each key is in FILE.pem or in FILE.key beside it, not in %s", path,
+			 key);
 		return false;
 	}
 	if (!each_in_folder(path, load_one_of_folder, l, &count) && count >= 0)

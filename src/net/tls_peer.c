@@ -1,8 +1,8 @@
 /*
  * tls_peer.c - the user that a client's certificate names.
  *
- * Whoever verified it has said only that the authority signed it. A field that is missing, that is there twice, or that is no name of a user
- * names nobody (CVE-2019-3814: a certificate without the field was taken for anybody's).
+ * Whoever verified it has said only that the authority signed it. A field that is missing, that is there twice, or that is no name of a
+ * user names nobody (CVE-2019-3814: a certificate without the field was taken for anybody's).
  */
 #include "net/tls_private.h"
 

@@ -1,8 +1,8 @@
 /*
  * tls_server.c - the context of a listener's policy: what it asks its certificates and ticket keys in each handshake.
  *
- * Before a certificate is shown, OpenSSL asks, in this order: check_name, choose_certs, choose_protocol, staple. Certificates and ticket keys
- * are looked up in each handshake, so new ones are in force at once and no context is made anew for them.
+ * Before a certificate is shown, OpenSSL asks, in this order: check_name, choose_certs, choose_protocol, staple. Certificates and ticket
+ * keys are looked up in each handshake, so new ones are in force at once and no context is made anew for them.
  */
 #include "net/tls_private.h"
 
@@ -231,7 +231,8 @@ static bool set_callbacks(struct tls_server *ts)
 		&& SSL_CTX_set_tlsext_ticket_key_evp_cb(ts->ctx, on_ticket) == 1;
 }
 
-struct tls_server *tls_server_new(const struct tls_policy *p, struct tls_certs *certs, struct tls_tickets *tickets, char *err, size_t errlen)
+struct tls_server *tls_server_new(const struct tls_policy *p, struct tls_certs *certs, struct tls_tickets *tickets, char *err,
+				  size_t errlen)
 {
 	struct tls_server *ts = mem_new(sizeof(*ts));
 

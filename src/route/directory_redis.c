@@ -147,7 +147,8 @@ static struct request *request_new(struct directory_redis *d, struct span user, 
 	return r;
 }
 
-static bool redis_find(struct directory *directory, struct span user, struct directory_query *q, directory_fn *fn, struct directory_answer *a)
+static bool redis_find(struct directory *directory, struct span user, struct directory_query *q, directory_fn *fn,
+		       struct directory_answer *a)
 {
 	struct directory_redis *d = CONTAINER_OF(directory, struct directory_redis, directory);
 	struct request *r;

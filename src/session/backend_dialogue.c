@@ -6,8 +6,8 @@
  * Tags: S STARTTLS, C CAPABILITY, I ID, L the login, A CAPABILITY after it. What is in brackets happens only where it must: the login goes
  * out with the first write if the greeting's capabilities show that it may.
  *
- * The backend is not believed more than needed: nothing it said before TLS counts under TLS, a PREAUTH or BYE is a failure, bytes behind its
- * STARTTLS OK end it, and its lines have bounds.
+ * The backend is not believed more than needed: nothing it said before TLS counts under TLS, a PREAUTH or BYE is a failure, bytes behind
+ * its STARTTLS OK end it, and its lines have bounds.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -613,7 +613,8 @@ static enum session_step it_closed(struct session *s)
 
 	if (l->state != BACKEND_LOGIN || sasl_kind(l->sasl) != SASL_TOKEN)
 		return broken(s, "it closed the connection");
-	snprintf(text, sizeof(text), "it closed the connection; the token's message is of %zu bytes in base64", BASE64_LEN(l->who.secret.n));
+	snprintf(text, sizeof(text), "it closed the connection; the token's message is of %zu bytes in base64",
+		 BASE64_LEN(l->who.secret.n));
 	return broken(s, text);
 }
 

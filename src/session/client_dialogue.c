@@ -195,7 +195,8 @@ static bool begins(const char *p, size_t n, const char *verb)
 	return space && span_starts_nocase(span_mem(space + 1, n - (size_t)(space + 1 - p)), verb);
 }
 
-/* AUTHENTICATE may be longer than the others: its initial response is base64 of a token. Less than the buffer holds, so that what is longer is seen and does not just fill it. */
+/* AUTHENTICATE may be longer than the others: its initial response is base64 of a token. Less than the buffer holds, so that what is
+ * longer is seen and does not just fill it. */
 static size_t command_max(const struct login *l)
 {
 	return begins(l->in.p, l->in.len, "AUTHENTICATE ") ? INPUT_MAX - 1 : COMMAND_MAX;

@@ -2,7 +2,8 @@
  * proxied.c - the PROXY protocol on both sides of a session: who the client is, as a proxy before us says; and what we say to a backend.
  *
  * From the client's side the header comes before all else, TLS too, and exactly its bytes are taken: they are looked at first (conn_peek),
- * and what belongs to the handshake or the dialogue stays in the socket. It is asked only of who is in trusted-proxies; nobody else gets that far.
+ * and what belongs to the handshake or the dialogue stays in the socket. It is asked only of who is in trusted-proxies; nobody else gets
+ * that far.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /*
- * session_log.c - the lines a session writes: one at its end, one for each login (a failed one above all), a hint about a backend. Never a credential.
+ * session_log.c - the lines a session writes: one at its end, one for each login (a failed one above all), a hint about a backend. Never
+ * a credential.
  */
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /*
- * fuzz_redis_record.c - whatever Redis sends: hiredis' parser with our bounds, then the record in it. A record that is taken names only what the
- * cluster has, and holds only text that may go on.
+ * fuzz_redis_record.c - whatever Redis sends: hiredis' parser with our bounds, then the record in it. A record that is taken names only
+ * what the cluster has, and holds only text that may go on.
  *
  * The input is what comes from the server, in two pieces. The cluster: mb1 and mb2 in the group north, mb3 in the group south.
  */

@@ -39,6 +39,11 @@ nothing "each header is guarded by a name made of its path" "$(
 		grep -qx "#ifndef $guard" "$header" || echo "$header: not guarded by $guard"
 	done)"
 
+nothing "no line is longer than 140 columns" "$(
+	for file in $sources; do
+		expand -t 8 "$file" | grep -nE '^.{141}' | sed "s#^\([0-9]*\):.*#$file:\1#"
+	done)"
+
 nothing "no line ends in blanks" "$(grep -nE '[[:blank:]]$' $sources)"
 nothing "lines are indented by tabs" "$(grep -nE '^    ' $sources)"
 nothing "structs have no typedef" "$(grep -nE '\<typedef[[:blank:]]+(struct|union|enum)\>' $sources)"

@@ -12,8 +12,8 @@
 #define CELL_MAX 128
 #define CELL_SHOWN 8	/* "01 02 03"; then how many more */
 
-/* As the log's while="..." has them; a session that ends without one was relaying, a login that fails without one was at its start, and so was
- * who is refused at the door. */
+/* As the log's while="..." has them; a session that ends without one was relaying, a login that fails without one was at its start, and
+ * so was who is refused at the door. */
 static const struct {
 	const char *name, *doing;
 } steps[] = {

@@ -66,7 +66,8 @@ void dials(struct scene *sc, struct span args)
 	struct stage *st = sc->stage;
 
 	if (!st->dialled || !span_is(args, st->dialled->name))
-		stage_fail(st, "  expected: %.*s is dialled\n  got:      %s", (int)args.n, args.p, st->dialled ? st->dialled->name : "nobody");
+		stage_fail(st, "  expected: %.*s is dialled\n  got:      %s", (int)args.n, args.p,
+			   st->dialled ? st->dialled->name : "nobody");
 	st->dialled = NULL;
 }
 

@@ -33,7 +33,8 @@ static void host_and_port_are_found_whatever_stands_around_them(void **s)
 static void what_is_no_imap_url_is_refused(void **s)
 {
 	static const char *const bad[] = {
-		"", "mb2", "imap:", "imap:/mb2", "imaps://mb2", "http://mb2", "imap://", "imap:///", "imap://joe@", "imap://joe@/", "imap://:143",
+		"", "mb2", "imap:", "imap:/mb2", "imaps://mb2", "http://mb2", "imap://", "imap:///", "imap://joe@", "imap://joe@/",
+		"imap://:143",
 		"imap://mb2:", "imap://mb2:0", "imap://mb2:65536", "imap://mb2:123456", "imap://mb2:1x", "imap://mb2:-1", "imap://m b2",
 		"imap://mb2\r\n", "imap://m%62", "imap://[", "imap://[]", "imap://[::1", "imap://[::1]x", "imap://[::1]143", "imap://[mb2]",
 		"imap://[::1]:", " imap://mb2",

@@ -219,7 +219,8 @@ static void an_address_in_use_is_a_sentence(void **s)
 	(void)s;
 	assert_true(fd >= 0);
 	assert_int_equal(listener_open(&a, false, err, sizeof(err)), -1);
-	snprintf(expected, sizeof(expected), "%s: cannot listen: Address already in use; another program or another sluiced listens there", addr_text(&a, text));
+	snprintf(expected, sizeof(expected), "%s: cannot listen: Address already in use; another program or another sluiced listens there",
+		 addr_text(&a, text));
 	assert_string_equal(err, expected);
 	close(fd);
 }

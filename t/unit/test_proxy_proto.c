@@ -144,7 +144,8 @@ static void a_line_with_a_doubt_is_none(void **s)
 		"PROXY TCP6 ::1\t::2 1 2\r\n", "PROXY TCP4 192.0.2.7. 198.51.100.1 1 2\r\n",
 	};
 	static const char *const ports[] = {
-		"PROXY TCP4 192.0.2.7 198.51.100.1\r\n", "PROXY TCP4 192.0.2.7 198.51.100.1 1\r\n", "PROXY TCP4 192.0.2.7 198.51.100.1 1 \r\n",
+		"PROXY TCP4 192.0.2.7 198.51.100.1\r\n", "PROXY TCP4 192.0.2.7 198.51.100.1 1\r\n",
+		"PROXY TCP4 192.0.2.7 198.51.100.1 1 \r\n",
 		"PROXY TCP4 192.0.2.7 198.51.100.1 1 2 \r\n", "PROXY TCP4 192.0.2.7 198.51.100.1 1 2 3\r\n",
 		"PROXY TCP4 192.0.2.7 198.51.100.1 1  2\r\n", "PROXY TCP4 192.0.2.7 198.51.100.1 01 2\r\n",
 		"PROXY TCP4 192.0.2.7 198.51.100.1 65536 2\r\n", "PROXY TCP4 192.0.2.7 198.51.100.1 1 99999999999999999999\r\n",
@@ -168,7 +169,8 @@ static void a_line_with_a_doubt_is_none(void **s)
 
 static void what_is_no_header_is_seen_at_its_first_wrong_byte(void **s)
 {
-	static const char *const others[] = { "a LOGIN x y\r\n", "proxy TCP4", "P ", "PROXY\tTCP4", "\x16\x03\x01", "\n", "\r\r", "\r\n\r\nQ" };
+	static const char *const others[] = { "a LOGIN x y\r\n", "proxy TCP4", "P ", "PROXY\tTCP4", "\x16\x03\x01", "\n", "\r\r",
+					     "\r\n\r\nQ" };
 
 	(void)s;
 	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
@@ -200,9 +202,11 @@ static void ipv6_addresses_are_what_the_library_says(void **s)
 {
 	static const char *const some[] = {
 		"::", "::1", "1::", "1::1", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "1:2:3:4:5:6:7::8", "1:2:3::4:5:6:7:8",
-		"1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", ":", ":::", "::1::", "1::2::3", ":1", "1:", ":1::", "::1:", "12345::", "g::", "FFFF::abCD",
+		"1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", ":", ":::", "::1::", "1::2::3", ":1", "1:", ":1::", "::1:", "12345::", "g::",
+		"FFFF::abCD",
 		"::1.2.3.4", "::ffff:1.2.3.4", "1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:7:1.2.3.4", "1:2:3:4:5:1.2.3.4", "1.2.3.4::", "1.2.3.4",
-		"::1.2.3.4:5", "::1:2:3:4:5:1.2.3.4", "::1:2:3:4:5:6:1.2.3.4", "::1.2.3", "::1.2.3.256", "::01.2.3.4", "1::1.2.3.4::", "0::0:0",
+		"::1.2.3.4:5", "::1:2:3:4:5:1.2.3.4", "::1:2:3:4:5:6:1.2.3.4", "::1.2.3", "::1.2.3.256", "::01.2.3.4", "1::1.2.3.4::",
+		"0::0:0",
 		"0000:0000:0000:0000:0000:ffff:c000:0207", "00000::", "::.", "1.2::",
 	};
 
@@ -242,7 +246,8 @@ static void v2_names_both_ends(void **s)
 	assert_false(h.local);
 	expect_end(&h.source, "192.0.2.7", 40001);
 	expect_end(&h.destination, "198.51.100.1", 993);
-	expect_header(LIT(SIGNATURE "\x21\x21\x00\x24" "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x07" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01" "\x9c\x41\x03\xe1"));
+	expect_header(LIT(SIGNATURE "\x21\x21\x00\x24" "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x07" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01"
+		      "\x9c\x41\x03\xe1"));
 	expect_end(&h.source, "2001:db8::7", 40001);
 	expect_end(&h.destination, "::1", 993);
 	assert_int_equal(h.authority.n, 0);
@@ -416,7 +421,9 @@ static void what_is_written_is_a_header(void **s)
 	expect_v1(&four, "PROXY TCP4 192.0.2.7 198.51.100.1 40001 993\r\n");
 	expect_v1(&six, "PROXY TCP6 2001:0db8:0000:0000:0000:0000:0000:0007 0000:0000:0000:0000:0000:0000:0000:0001 1 65535\r\n");
 	expect_v2(&four, LIT(SIGNATURE "\x21\x11\x00\x0c" TCP4));
-	expect_v2(&six, LIT(SIGNATURE "\x21\x21\x00\x24" "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x07" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01" "\0\x01\xff\xff"));
+	expect_v2(&six,
+		  LIT(SIGNATURE "\x21\x21\x00\x24" "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x07" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01"
+				"\0\x01\xff\xff"));
 }
 
 static void families_are_never_mixed(void **s)
@@ -428,7 +435,9 @@ static void families_are_never_mixed(void **s)
 	expect_v1(&a, "PROXY TCP6 0000:0000:0000:0000:0000:ffff:c000:0207 2001:0db8:0000:0000:0000:0000:0000:0001 40001 993\r\n");
 	expect_end(&h.source, "::ffff:192.0.2.7", 40001);
 	expect_v1(&b, "PROXY TCP6 2001:0db8:0000:0000:0000:0000:0000:0001 0000:0000:0000:0000:0000:ffff:c000:0207 993 40001\r\n");
-	expect_v2(&a, LIT(SIGNATURE "\x21\x21\x00\x24" "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\x00\x02\x07" "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01" "\x9c\x41\x03\xe1"));
+	expect_v2(&a,
+		  LIT(SIGNATURE "\x21\x21\x00\x24" "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\x00\x02\x07"
+				"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01" "\x9c\x41\x03\xe1"));
 	expect_end(&h.source, "::ffff:192.0.2.7", 40001);
 	expect_end(&h.destination, "2001:db8::1", 993);
 }

@@ -95,7 +95,8 @@ static struct settings *load(const char *text)
 	size_t n = 0;
 
 	for (; *text; text++)
-		n += (size_t)snprintf(whole + n, sizeof(whole) - n, "%.*s", *text == '$' ? (int)strlen(folder) : 1, *text == '$' ? folder : text);
+		n += (size_t)snprintf(whole + n, sizeof(whole) - n, "%.*s", *text == '$' ? (int)strlen(folder) : 1,
+				      *text == '$' ? folder : text);
 	whole[n] = '\0';
 	return load_file(put("c", whole));
 }
@@ -210,8 +211,10 @@ static void every_setting_can_be_set(void **state)
 		     "listener: { l: { address = [ \"127.0.0.1:143\", \"[::1]:143\", \"unix:/run/imap\" ]; tls = \"starttls\";\n"
 		     "  cleartext-login = true; unchecked-passwords = true; proxy-protocol = true; } }\n"
 		     "tls: { certificate = \"/c\"; key = \"/k\"; min-version = \"1.3\"; ciphers = \"TLS_AES_128_GCM_SHA256\"; }\n"
-		     "backend: { b: { address = \"mail.example\"; tls = \"implicit\"; tls-verify = false; tls-ca = \"/ca\"; tls-name = \"n.example\";\n"
-		     "  weight = 7; group = \"g\"; trusted = false; proxy-protocol = \"v2\"; pipelining = false; auth = \"master\"; master-user = \"proxy\";\n"
+		     "backend: { b: { address = \"mail.example\"; tls = \"implicit\"; tls-verify = false; tls-ca = \"/ca\"; tls-name = "
+		     "\"n.example\";\n"
+		     "  weight = 7; group = \"g\"; trusted = false; proxy-protocol = \"v2\"; pipelining = false; auth = \"master\"; "
+		     "master-user = \"proxy\";\n"
 		     "  master-password-file = \"$/master\"; auth-method = \"plain\"; } }\n"
 		     "group: { g: { storage = \"shared\"; } }\n"
 		     "directory: { driver = \"redis\"; redis = \"redis://10.0.0.9:6380/3\"; user = \"u\"; password-file = \"$/redis\";\n"
@@ -367,10 +370,12 @@ static void a_network_that_is_none_is_told_with_its_line(void **state)
 	(void)state;
 	refuse(MINIMAL "trusted-networks = (\n\"10.0.0.0/8\",\n\"10.0.0.1/8\",\n\"mail.example\", 7 );",
 	       "F/c:5: trusted-networks: \"10.0.0.1/8\": bits are set behind the first 8; \"10.0.0.0/8\" would be right\n"
-	       "F/c:6: trusted-networks: \"mail.example\": not a network; write one as in \"10.0.0.0/8\", \"2001:db8::/32\" or \"10.0.0.1\"\n"
+	       "F/c:6: trusted-networks: \"mail.example\": not a network; write one as in \"10.0.0.0/8\", \"2001:db8::/32\" or "
+	       "\"10.0.0.1\"\n"
 	       "F/c:6: trusted-networks: not a text; write it in double quotes\n");
 	refuse(MINIMAL "trusted-networks = { };",
-	       "F/c:3: trusted-networks: not a network; write \"10.0.0.0/8\", or several in brackets: [ \"10.0.0.0/8\", \"2001:db8::/32\" ]\n");
+	       "F/c:3: trusted-networks: not a network; write \"10.0.0.0/8\", or several in brackets: [ \"10.0.0.0/8\", "
+	       "\"2001:db8::/32\" ]\n");
 	refuse(MINIMAL "trusted-networks = [ ];", "F/c:3: trusted-networks: 0 networks; 1 to 256 would be right\n");
 }
 
@@ -431,7 +436,8 @@ static void a_syntax_error_is_told_alone_with_its_line(void **state)
 {
 	(void)state;
 	refuse("nonsense = 1;\nlistener: {\n  imap: { address = ; }\n};\n",
-	       "F/c:3: syntax error; look here or before for a missing quote, brace or \";\", or for a name that does not begin with a letter\n");
+	       "F/c:3: syntax error; look here or before for a missing quote, brace or \";\", or for a name that does not begin "
+	       "with a letter\n");
 }
 
 static void a_name_twice_is_refused(void **state)
@@ -552,7 +558,8 @@ static void what_is_no_time_is_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(not); i++) {
 		snprintf(text, sizeof(text), MINIMAL "drain-timeout = %s;", not[i]);
-		refuse(text, "F/c:3: drain-timeout: not a time; write seconds as a number, or as \"500ms\", \"10s\", \"10m\", \"2h\" or \"1d\"\n");
+		refuse(text, "F/c:3: drain-timeout: not a time; write seconds as a number, or as \"500ms\", \"10s\", \"10m\", "
+			     "\"2h\" or \"1d\"\n");
 	}
 }
 
@@ -610,13 +617,15 @@ static void two_listeners_cannot_have_the_same_address_and_port(void **state)
 	};
 	static const char *const different[][2] = {
 		{ "127.0.0.1:143", "127.0.0.1:144" }, { "127.0.0.1:0", "127.0.0.1:0" }, { "*:0", "*:0" },
-		{ "0.0.0.0:143", "[::]:143" }, { "0.0.0.0:143", "[::1]:143" }, { "127.0.0.1:143", "127.0.0.2:143" }, { "unix:/a", "unix:/b" },
+		{ "0.0.0.0:143", "[::]:143" }, { "0.0.0.0:143", "[::1]:143" }, { "127.0.0.1:143", "127.0.0.2:143" },
+		{ "unix:/a", "unix:/b" },
 	};
 	char text[512];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
-		snprintf(text, sizeof(text), BACKEND "listener: { a: { tls = \"none\"; address = \"%s\"; }\n b: { tls = \"none\"; address = \"%s\"; } }",
+		snprintf(text, sizeof(text), BACKEND "listener: { a: { tls = \"none\"; address = \"%s\"; }\n b: { tls = \"none\"; "
+						     "address = \"%s\"; } }",
 			 same[i][0], same[i][1]);
 		refuse(text, "F/c:3: listener.b.address: listener.a listens there already; give another address or port\n");
 	}
@@ -673,7 +682,8 @@ static void a_listener_has_the_policy_of_the_section_unless_it_says_otherwise(vo
 	struct settings *s = accepted(
 		"listener: { a: { address = \"*:1\"; }\n"
 		"b: { address = \"*:2\"; min-version = \"1.0\"; ciphers = \"DEFAULT\"; client-cert = \"required\"; } }\n" BACKEND
-		"tls: { certificate = \"/c\"; min-version = \"1.3\"; ciphers = \"HIGH\"; strict-sni = true; client-ca = \"/ca\"; client-cert = \"optional\";\n"
+		"tls: { certificate = \"/c\"; min-version = \"1.3\"; ciphers = \"HIGH\"; strict-sni = true; client-ca = \"/ca\"; "
+		"client-cert = \"optional\";\n"
 		"user-from = \"email-san\"; ticket-key-file = \"/t\"; }");
 	const struct tls_policy *a = &s->listeners[0].tls_policy, *b = &s->listeners[1].tls_policy;
 
@@ -706,17 +716,20 @@ static void certificates_of_clients_need_an_authority_and_the_other_way_round(vo
 {
 	(void)state;
 	refuse(TLS_LISTENER("") BACKEND "tls: { certificate = \"/c\"; client-cert = \"optional\"; }",
-	       "F/c:3: tls.client-cert: certificates of clients need authorities to verify them; set tls.client-ca, or client-cert = \"off\"\n");
+	       "F/c:3: tls.client-cert: certificates of clients need authorities to verify them; set tls.client-ca, or "
+	       "client-cert = \"off\"\n");
 	refuse(TLS_LISTENER("client-cert = \"required\";") BACKEND "tls: { certificate = \"/c\"; }",
 	       "F/c:3: tls: certificates of clients need authorities to verify them; set tls.client-ca, or client-cert = \"off\"\n");
 	refuse(TLS_LISTENER("") BACKEND "tls: { certificate = \"/c\"; client-ca = \"/ca\"; }",
 	       "F/c:3: tls.client-ca: has no effect without client-cert; set that, here or in a listener, or leave this out\n");
-	allow(TLS_LISTENER("client-cert = \"required\";") BACKEND "tls: { certificate = \"/c\"; client-ca = \"/ca\"; user-from = \"cn\"; }");
+	allow(TLS_LISTENER("client-cert = \"required\";") BACKEND "tls: { certificate = \"/c\"; client-ca = \"/ca\"; "
+								  "user-from = \"cn\"; }");
 }
 
 static void a_backend_may_have_a_certificate_for_it_and_an_old_version(void **state)
 {
-	struct settings *s = accepted(LISTENER "backend: { b: { address = \"h.example\"; tls = \"implicit\"; tls-certificate = \"/p.pem\";\n"
+	struct settings *s = accepted(LISTENER "backend: { b: { address = \"h.example\"; tls = \"implicit\"; tls-certificate "
+					       "= \"/p.pem\";\n"
 				      "tls-key = \"/p.key\"; tls-min-version = \"1.1\"; } }");
 	const struct backend *b = s->cluster->backends[0];
 
@@ -749,7 +762,8 @@ static void a_unix_backend_with_verified_tls_needs_a_name(void **state)
 {
 	(void)state;
 	refuse(LISTENER "backend: { b: { address = \"unix:/b\"; tls = \"starttls\"; } }",
-	       "F/c:2: backend.b.address: a unix: address has no name to verify; set tls-name to the one in the certificate, or tls-verify = false\n");
+	       "F/c:2: backend.b.address: a unix: address has no name to verify; set tls-name to the one in the certificate, or "
+	       "tls-verify = false\n");
 	allow(LISTENER "backend: { b: { address = \"unix:/b\"; tls = \"starttls\"; tls-name = \"b.example\"; } }");
 	allow(LISTENER "backend: { b: { address = \"unix:/b\"; tls = \"starttls\"; tls-verify = false; } }");
 	allow(LISTENER "backend: { b: { address = \"unix:/b\"; } }");
@@ -826,7 +840,8 @@ static void a_master_login_cannot_use_login(void **state)
 	(void)state;
 	put("master", SECRET);
 	refuse(LISTENER "backend: { b: { address = \"10.0.0.1\"; " MASTER "auth-method = \"login\"; } }",
-	       "F/c:2: backend.b.auth-method: LOGIN has no room for two names, as auth = \"master\" needs; \"plain\" or \"auto\" would be right\n");
+	       "F/c:2: backend.b.auth-method: LOGIN has no room for two names, as auth = \"master\" needs; \"plain\" or \"auto\" "
+	       "would be right\n");
 }
 
 #define BEFORE_MASTER(address, more) \
@@ -842,8 +857,10 @@ static void with_a_master_login_other_hosts_are_let_in_only_if_the_listener_says
 	(void)state;
 	put("master", SECRET);
 	for (size_t i = 0; i < ARRAY_LEN(open); i++)
-		refuse(open[i], "F/c:1: listener.l.address: other hosts reach this, and backend.b has auth = \"master\": nobody would check "
-		       "their passwords; listen on loopback or unix:, or say unchecked-passwords = true if something before Sluice checks them\n");
+		refuse(open[i], "F/c:1: listener.l.address: other hosts reach this, and backend.b has auth = \"master\": "
+				"nobody would check "
+		       "their passwords; listen on loopback or unix:, or say unchecked-passwords = true if something before Sluice "
+		       "checks them\n");
 	allow(BEFORE_MASTER("\"*:143\"", "unchecked-passwords = true;"));
 	allow(BEFORE_MASTER("[ \"127.0.0.1:143\", \"[::1]:143\", \"unix:/run/imap\" ]", ""));
 }
@@ -879,8 +896,10 @@ static void settings_of_redis_need_redis(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(of_redis); i++) {
-		snprintf(text, sizeof(text), MINIMAL "directory: { driver = \"file\"; file = \"/u\"; %s = %s; }", of_redis[i][0], of_redis[i][1]);
-		snprintf(fault, sizeof(fault), "F/c:3: directory.%s: has no effect without driver = \"redis\"; set that, or leave this out\n",
+		snprintf(text, sizeof(text), MINIMAL "directory: { driver = \"file\"; file = \"/u\"; %s = %s; }", of_redis[i][0],
+			 of_redis[i][1]);
+		snprintf(fault, sizeof(fault), "F/c:3: directory.%s: has no effect without driver = \"redis\"; set that, or "
+					       "leave this out\n",
 			 of_redis[i][0]);
 		refuse(text, fault);
 	}
@@ -909,7 +928,8 @@ static void hashing_without_the_directory_needs_one_group_of_shared_storage(void
 	       "would be right\n");
 	allow(MINIMAL "group: { default: { storage = \"shared\"; } } directory: { driver = \"redis\"; on-outage = \"hash\"; }");
 	refuse(LISTENER "backend: { a: { address = \"10.0.0.1\"; group = \"x\"; } b: { address = \"10.0.0.2\"; group = \"y\"; } }\n"
-	       "group: { x: { storage = \"shared\"; } y: { storage = \"shared\"; } }\ndirectory: { driver = \"redis\"; on-outage = \"hash\"; }",
+	       "group: { x: { storage = \"shared\"; } y: { storage = \"shared\"; } }\ndirectory: { driver = \"redis\"; on-outage "
+	       "= \"hash\"; }",
 	       "F/c:4: directory.on-outage: \"hash\" cannot know which group a user is in, \"x\" or \"y\"; \"refuse\" or \"last-known\" "
 	       "would be right\n");
 }
@@ -1002,7 +1022,8 @@ static void an_included_file_is_read_and_its_faults_name_it(void **state)
 	put("more", "\nbackend: { mb1: {\n adress = \"10.0.0.1\"; address = \"10.0.0.1\"; } }\n");
 	refuse(LISTENER "@include \"$/more\"\n", "F/more:3: no such setting: adress; did you mean address?\n");
 	put("more", "\n\n=");
-	refuse(LISTENER "@include \"$/more\"\n", "F/more:3: syntax error; look here or before for a missing quote, brace or \";\", or for a name that does not begin with a letter\n");
+	refuse(LISTENER "@include \"$/more\"\n", "F/more:3: syntax error; look here or before for a missing quote, brace or \";\", or "
+						 "for a name that does not begin with a letter\n");
 }
 
 static void what_is_not_a_file_with_a_whole_path_is_not_included(void **state)
@@ -1044,7 +1065,8 @@ static void a_huge_file_is_refused_unread(void **state)
 
 static void a_file_cut_anywhere_is_taken_or_told_of(void **state)
 {
-	static const char text[] = LISTENER "backend: { a: { address = [ \"unix:/b\", 1, ( {} ) ]; weight = 0x10L; group = \"g\\x41\"; } }\n"
+	static const char text[] = LISTENER "backend: { a: { address = [ \"unix:/b\", 1, ( {} ) ]; weight = 0x10L; group = "
+					    "\"g\\x41\"; } }\n"
 		"/* c */ group: { g: { } } // x\ndirectory: { driver = \"redis\"; timeout = 1.5e0; }\n@include \"/dev/null\"\n";
 
 	(void)state;
@@ -1160,7 +1182,8 @@ static void a_map_without_users_is_a_doubt(void **state)
 	(void)state;
 	put("map", "# none yet\n");
 	assert_true(settings_check_files(s, note_fault, note_doubt, NULL));
-	assert_string_equal(faults, "doubt: F/c:3: directory.file: F/map: no user in it; a line \"user backend\" for each would be right\n");
+	assert_string_equal(faults, "doubt: F/c:3: directory.file: F/map: no user in it; a line \"user backend\" for each "
+				    "would be right\n");
 	settings_unref(&s);
 }
 
@@ -1171,7 +1194,8 @@ static void as_root_the_user_must_be_there(void **state)
 
 	(void)state;
 	assert_true(settings_check_user(s, note_fault, NULL) == !root);
-	assert_string_equal(faults, root ? "F/c:3: user: no such user: no-such-user-here; make it (adduser --system --group no-such-user-here) "
+	assert_string_equal(faults, root ? "F/c:3: user: no such user: no-such-user-here; make it (adduser --system --group "
+					   "no-such-user-here) "
 					   "or set user\n" : "");
 	settings_unref(&s);
 	s = accepted(MINIMAL "user = \"root\";");

@@ -267,7 +267,8 @@ static void expect_policy_error(int version, const char *ciphers, const char *te
 
 static void a_policy_is_checked_name_by_name(void **s)
 {
-	struct tls_policy p = { .min_version = TLS1_2_VERSION, .ciphers = "TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:HIGH:!aNULL:@SECLEVEL=2" };
+	struct tls_policy p = { .min_version = TLS1_2_VERSION,
+			       .ciphers = "TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:HIGH:!aNULL:@SECLEVEL=2" };
 
 	(void)s;
 	assert_true(tls_policy_check(&p, err, sizeof(err)));

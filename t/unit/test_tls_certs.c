@@ -27,7 +27,8 @@ static int set_up(void **state)
 	keys = tls_tickets_new(NULL);
 	ca = make_cert((struct cert_wish){ .cn = "Test CA", .days = 100, .is_ca = true });
 	mail = make_cert((struct cert_wish){ .cn = "x", .san = "DNS:mail.example,DNS:IMAP.example", .days = 30, .issuer = &ca });
-	mail_rsa = make_cert((struct cert_wish){ .cn = "x", .san = "DNS:mail.example,DNS:imap.example", .days = 20, .issuer = &ca, .rsa = true });
+	mail_rsa = make_cert((struct cert_wish){ .cn = "x", .san = "DNS:mail.example,DNS:imap.example", .days = 20, .issuer = &ca,
+						.rsa = true });
 	wild = make_cert((struct cert_wish){ .cn = "x", .san = "DNS:*.example,DNS:*.deep.example", .days = 30, .issuer = &ca });
 	only_cn = make_cert((struct cert_wish){ .cn = "old.other", .days = 30, .issuer = &ca });
 	cn_beside_san = make_cert((struct cert_wish){ .cn = "cn.other", .san = "DNS:san.other", .days = 30, .issuer = &ca });

@@ -40,7 +40,8 @@ static void expect_name(X509 *x, enum tls_user_from from, const char *name)
 }
 
 #define EXPECT_CN(name, ...) \
-	expect_name(with_cns((const struct field []){ __VA_ARGS__ }, ARRAY_LEN(((const struct field []){ __VA_ARGS__ }))), TLS_USER_FROM_CN, name)
+	expect_name(with_cns((const struct field []){ __VA_ARGS__ }, ARRAY_LEN(((const struct field []){ __VA_ARGS__ }))), \
+		    TLS_USER_FROM_CN, name)
 
 static void the_common_name_is_the_user(void **s)
 {
@@ -90,7 +91,8 @@ static void the_only_email_of_the_san_is_the_user(void **s)
 {
 	(void)s;
 	expect_name(with_san("email:anna@example.org"), TLS_USER_FROM_EMAIL_SAN, "anna@example.org");
-	expect_name(with_san("DNS:x.example,email:anna@example.org,URI:mailto:berta@example.org"), TLS_USER_FROM_EMAIL_SAN, "anna@example.org");
+	expect_name(with_san("DNS:x.example,email:anna@example.org,URI:mailto:berta@example.org"), TLS_USER_FROM_EMAIL_SAN,
+		    "anna@example.org");
 }
 
 static void no_email_or_two_name_nobody(void **s)
