@@ -5,8 +5,8 @@
  * - A read may need to write and a write to read (key updates): the flags say so, and watched() watches for the other thing.
  * - OpenSSL may hold bytes that no descriptor will announce: then the conn goes on loop->ready.
  * - An error is for ever. After one that OpenSSL calls fatal, no function of OpenSSL but SSL_free is called on it.
- * - SSL_MODE_AUTO_RETRY is off (tls.c): a peer that sends records without data keeps SSL_read for one record only, not for ever. There is no
- *   read-ahead, so then the rest is still in the socket and the loop comes back.
+ * - SSL_MODE_AUTO_RETRY is off (tls.c): a peer that sends records without data keeps SSL_read for one record only, not for ever. There is
+ *   no read-ahead, so then the rest is still in the socket and the loop comes back.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -2,8 +2,7 @@
  * admission.c - who may come in and who may log in, as the limits say; and who must make room.
  *
  *	refused at the door	BYE [LIMIT] where nothing but TLS stands before it, then closed at once: it is to cost nothing
- *	crowded out		BYE [UNAVAILABLE] for the oldest that is not logged in; a client that means it logs in long before it is
- *				that
+ *	crowded out		BYE [UNAVAILABLE] for the oldest that is not logged in; a client that means it logs in long before that
  *	not let in		NO [LIMIT] once the backend has taken the password: who does not know it learns nothing of the user
  *
  * The total of all workers is exact, but each makes room among its own sessions only: where a worker has none but the new one, that
