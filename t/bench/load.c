@@ -263,7 +263,8 @@ static void pong(struct session *s)
 	}
 	s->state = READY;
 	qsort(pings, pings_n, sizeof(*pings), by_size);
-	printf("p50=%.1f p99=%.1f p999=%.1f\n", 1e6 * pings[pings_n / 2], 1e6 * pings[pings_n * 99 / 100], 1e6 * pings[pings_n * 999 / 1000]);
+	printf("p50=%.1f p99=%.1f p999=%.1f\n", 1e6 * pings[pings_n / 2], 1e6 * pings[pings_n * 99 / 100],
+	       1e6 * pings[pings_n * 999 / 1000]);
 	fflush(stdout);
 }
 
@@ -501,7 +502,8 @@ static void take_order(void)
 static void options(int argc, char **argv)
 {
 	static const struct option known[] = {
-		{ "to", 1, NULL, 't' },	  { "tls", 0, NULL, 'T' },  { "resume", 0, NULL, 'R' }, { "work", 1, NULL, 'w' }, { "sessions", 1, NULL, 'n' },
+		{ "to", 1, NULL, 't' },	  { "tls", 0, NULL, 'T' },  { "resume", 0, NULL, 'R' }, { "work", 1, NULL, 'w' },
+		{ "sessions", 1, NULL, 'n' },
 		{ "count", 1, NULL, 'c' }, { "size", 1, NULL, 's' }, { "stub", 1, NULL, 'S' },	{ "first", 1, NULL, 'f' }, { 0 },
 	};
 	unsigned long n;

@@ -15,7 +15,8 @@
 #define EVENTS 256
 
 enum verb { NO_VERB, CAPABILITY, ID, NOOP, LOGIN, AUTHENTICATE, FETCH, APPEND, IDLE, ANNOUNCE, LOGOUT };
-static const char *const verbs[] = { "", "CAPABILITY", "ID", "NOOP", "LOGIN", "AUTHENTICATE", "FETCH", "APPEND", "IDLE", "ANNOUNCE", "LOGOUT" };
+static const char *const verbs[] = { "", "CAPABILITY", "ID", "NOOP", "LOGIN", "AUTHENTICATE", "FETCH", "APPEND", "IDLE", "ANNOUNCE",
+				    "LOGOUT" };
 
 struct client {
 	int fd;
