@@ -129,8 +129,6 @@ static void set_setting(struct scene *sc, struct span word)
 		st->env.capabilities = st->capabilities = mem_span_dup(v);
 	else if (words_value(word, "compress", &v))
 		st->env.hide_compress = span_is(v, "hide");
-	else if (words_value(word, "log", &v) && span_is(v, "logins"))
-		st->sees_logins = true;
 	else
 		scene_bad_word(sc, word);
 }

@@ -62,7 +62,6 @@ struct stage {
 
 	char *log[STAGE_LOG_MAX];
 	unsigned nlog, log_seen;
-	bool sees_logins;	/* event=login is in the log: else no play has to speak of it */
 	char *secrets[STAGE_SECRETS_MAX];
 	unsigned nsecrets;
 	uint64_t ends_seen[SESSION_NREASONS];
