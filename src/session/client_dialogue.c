@@ -321,7 +321,8 @@ void client_dialogue_read(struct session *s)
 	if (n > 0)
 		in->len += (size_t)n;
 	else if (n == 0 || (errno != EAGAIN && s->step == STEP_PENALTY))
-		s->client.ended = true;		/* who breaks off while it waits for its answer keeps its place until then: guessing takes its time */
+		/* who breaks off while it waits for its answer keeps its place until then: guessing takes its time */
+		s->client.ended = true;
 	else if (errno != EAGAIN)
 		session_close(s, SESSION_CLIENT_GONE);
 }
