@@ -99,7 +99,8 @@ static struct tls_server *plain_server(struct tls_tickets *keys)
 /* A client with a certificate calls with *session (NULL: none), and takes the newest. true: resumed. */
 static bool call_with(const struct tls_client_files *files, struct tls_server *ts, int version, SSL_SESSION **session)
 {
-	struct tls_client *tc = tls_client_new(&(struct tls_client_conf){ .files = files, .min_version = TLS1_2_VERSION }, err, sizeof(err));
+	struct tls_client *tc = tls_client_new(&(struct tls_client_conf){ .files = files, .min_version = TLS1_2_VERSION }, err,
+					       sizeof(err));
 	SSL *c = tls_client_ssl(tc);
 	struct pair p;
 	bool resumed;
@@ -227,7 +228,8 @@ static void a_resumed_session_still_has_its_clients_name(void **s)
 
 	(void)s;
 	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
-		struct tls_client *tc = tls_client_new(&(struct tls_client_conf){ .files = shown, .min_version = TLS1_2_VERSION }, err, sizeof(err));
+		struct tls_client *tc = tls_client_new(&(struct tls_client_conf){ .files = shown, .min_version = TLS1_2_VERSION }, err,
+						       sizeof(err));
 
 		for (int k = 0; k < 3; k++) {
 			SSL *c = tls_client_ssl(tc);
@@ -311,11 +313,13 @@ static void a_ticket_does_not_outlive_the_certificate_it_was_given_for(void **s)
 
 /* ---- clients' certificates ---- */
 
-static void expect_verdict(enum tls_client_cert mode, struct tls_certs *c, const struct tls_client_files *files, const char *name, bool good)
+static void expect_verdict(enum tls_client_cert mode, struct tls_certs *c, const struct tls_client_files *files, const char *name,
+			   bool good)
 {
 	struct tls_tickets *keys = tls_tickets_new(NULL);
 	struct tls_server *ts = server((struct tls_policy){ .client_cert = mode }, c, keys);
-	struct tls_client *tc = tls_client_new(&(struct tls_client_conf){ .files = files, .min_version = TLS1_2_VERSION }, err, sizeof(err));
+	struct tls_client *tc = tls_client_new(&(struct tls_client_conf){ .files = files, .min_version = TLS1_2_VERSION }, err,
+					       sizeof(err));
 	SSL *ssl = tls_client_ssl(tc);
 	struct pair p;
 	char *found;
@@ -343,8 +347,10 @@ static void certificates_of_clients_are_asked_for_as_the_policy_says(void **s)
 	struct tls_certs *strange_ca;
 
 	(void)s;
-	stranger = tls_client_files_load(&(struct tls_client_files_conf){ .certificate = write_pem("s.pem", self.cert, NULL, self.key) }, err, 512);
-	expired = tls_client_files_load(&(struct tls_client_files_conf){ .certificate = write_pem("e.pem", late.cert, NULL, late.key) }, err, 512);
+	stranger = tls_client_files_load(&(struct tls_client_files_conf){ .certificate = write_pem("s.pem", self.cert, NULL, self.key) },
+					 err, 512);
+	expired = tls_client_files_load(&(struct tls_client_files_conf){ .certificate = write_pem("e.pem", late.cert, NULL, late.key) },
+					err, 512);
 	write_pem("strange-ca.pem", other_ca.cert, NULL, NULL);
 	strange_ca = load("strange-ca.pem");
 	assert_true(stranger && expired && strange_ca);
