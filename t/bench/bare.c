@@ -70,6 +70,10 @@ static void pair_close(struct pair *p)
 
 static void end_fini(struct end *e)
 {
+	if (e->ssl && !e->pair->shaking) {
+		ERR_clear_error();
+		SSL_shutdown(e->ssl);
+	}
 	SSL_free(e->ssl);
 	if (e->fd >= 0)
 		close(e->fd);

@@ -175,6 +175,9 @@ static void session_start(struct session *s)
 
 static void session_end(struct session *s)
 {
+	/* Without a word: but the library would no longer resume what was not closed politely. */
+	if (s->ssl)
+		SSL_set_shutdown(s->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(s->ssl);
 	s->ssl = NULL;
 	close(s->fd);
@@ -443,6 +446,8 @@ static int keep_ticket(SSL *ssl, SSL_SESSION *ticket)
 static void tls_setup(void)
 {
 	ctx = SSL_CTX_new(TLS_client_method());
+	/* Proxies that end without close_notify are still to be resumed. */
+	SSL_CTX_set_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
 	SSL_CTX_set_ciphersuites(ctx, CIPHER);
 	SSL_CTX_set1_groups_list(ctx, "X25519");

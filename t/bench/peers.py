@@ -4,8 +4,6 @@ A peer has two addresses, plain and tls, and is a tree of processes that runs on
 Redis) runs on the other core.
 """
 import os
-import pwd
-import re
 import shutil
 import signal
 import socket
@@ -18,7 +16,13 @@ STUB_HOSTS = ('127.0.0.2', '127.0.0.3', '127.0.0.4', '127.0.0.5')
 SESSIONS_MAX = 9500		# a descriptor table holds 20,000, a session needs two
 TICK = os.sysconf('SC_CLK_TCK')
 USER = 'nobody'
-USERS = 64			# names user0 and on that have a record of their own
+GROUP = 'nogroup'
+USERS = 10000			# user0 and on, each with a record of its own
+HOUR = '3600'			# no timer of a peer's is to end a session
+
+
+def which(program):
+	return shutil.which(program, path=os.environ['PATH'] + ':/usr/sbin:/sbin')
 
 
 class Trouble(Exception):
@@ -139,6 +143,11 @@ class Peer:
 	def version(self):
 		return '-'
 
+	def said(self, *argv):
+		"""The first line of what a program says of itself."""
+		got = subprocess.run(argv, capture_output=True, text=True)
+		return ((got.stdout or got.stderr).strip().split('\n') or ['?'])[0]
+
 	def path(self, name):
 		return os.path.join(self.dir, name)
 
@@ -146,6 +155,9 @@ class Peer:
 		with open(self.path(name), 'w') as f:
 			f.write(text)
 		return self.path(name)
+
+	def ports(self):
+		self.plain, self.tls = ('%s:%d' % (HOST, free_port()) for _ in range(2))
 
 	def launch(self, *argv):
 		self.processes.append(Process(PROXY_CORE, *argv, log=self.path('log')))
@@ -170,6 +182,11 @@ class Peer:
 		for p in self.processes:
 			p.stop()
 		self.processes = []
+
+	def start_anew(self):
+		"""So that memory freed after earlier work is not used again and looks like none."""
+		self.stop()
+		self.start()
 
 
 class Direct(Peer):
@@ -201,7 +218,7 @@ class Sluiced(Peer):
 		return 'driver = "file"; file = "%s";' % path
 
 	def start(self):
-		self.plain, self.tls = ('%s:%d' % (HOST, free_port()) for _ in range(2))
+		self.ports()
 		backends = ''.join('\tb%d: { address = "%s"; }\n' % b for b in enumerate(self.bench.stubs))
 		conf = self.write('conf', '''
 workers = 1;
@@ -223,7 +240,7 @@ directory: { %s }
 		self.wait()
 
 	def version(self):
-		return subprocess.run([self.bench.sluiced, '-V'], capture_output=True, text=True).stdout.split('\n')[0].strip() or '?'
+		return self.said(self.bench.sluiced, '-V')
 
 
 class SluicedRedis(Sluiced):
@@ -231,7 +248,7 @@ class SluicedRedis(Sluiced):
 
 	@classmethod
 	def missing(cls):
-		return None if shutil.which('redis-server') else 'redis-server'
+		return None if which('redis-server') else 'redis-server'
 
 	def directory(self):
 		unix = self.path('redis.sock')
@@ -240,9 +257,11 @@ class SluicedRedis(Sluiced):
 		wait_for('redis-server', lambda: os.path.exists(unix))
 		with socket.socket(socket.AF_UNIX) as s:
 			s.connect(unix)
+			s.settimeout(10)
+			answers = s.makefile('rb')
 			for i in range(USERS):
 				s.sendall(b'SET sluice:user:{user%d} b%d\r\n' % (i, i % len(self.bench.stubs)))
-				if s.recv(100) != b'+OK\r\n':
+				if answers.readline() != b'+OK\r\n':
 					raise Trouble('redis-server takes no record')
 		return 'driver = "redis"; redis = "unix:%s";' % unix
 
@@ -250,3 +269,157 @@ class SluicedRedis(Sluiced):
 		super().stop()
 		if hasattr(self, 'redis'):
 			self.redis.stop()
+
+
+class Nginx(Peer):
+	"""The mail module as it comes. It asks the stub, over HTTP, who may come in."""
+	name = 'nginx mail'
+	buffers = ''
+
+	@classmethod
+	def missing(cls):
+		module = '/usr/lib/nginx/modules/ngx_mail_module.so'
+		return None if which('nginx') and os.path.exists(module) else 'nginx with its mail module'
+
+	def start(self):
+		self.ports()
+		conf = self.write('conf', '''
+load_module /usr/lib/nginx/modules/ngx_mail_module.so;
+daemon off;
+%s
+worker_processes 1;
+pid %s;
+error_log %s error;
+events { worker_connections 19900; multi_accept on; }
+mail {
+	auth_http %s/;
+	imap_capabilities IMAP4rev1 SASL-IR LITERAL+ ID IDLE;
+	timeout %ss;
+	proxy_timeout %ss;
+	%s
+	ssl_certificate %s;
+	ssl_certificate_key %s;
+	ssl_protocols TLSv1.3;
+	ssl_session_cache none;
+	ssl_session_tickets on;
+	server { listen %s backlog=4096; protocol imap; }
+	server { listen %s ssl backlog=4096; protocol imap; }
+}
+''' % ('user %s %s;' % (USER, GROUP) if os.getuid() == 0 else '', self.path('pid'), self.path('log'), self.bench.auth, HOUR, HOUR,
+			self.buffers, self.bench.pem, self.bench.pem, self.plain, self.tls))
+		self.launch(which('nginx'), '-e', self.path('log'), '-p', self.dir, '-c', conf)
+		self.wait()
+
+	def version(self):
+		return self.said(which('nginx'), '-v')
+
+
+class NginxTuned(Nginx):
+	name = 'nginx mail (tuned)'
+	buffers = 'proxy_buffer 64k; imap_client_buffer 64k;'
+
+
+class Haproxy(Peer):
+	"""TCP and TLS only: it reads no IMAP. Large buffers, which it gives back when they are empty, and splice(2)."""
+	name = 'HAProxy'
+
+	@classmethod
+	def missing(cls):
+		return None if which('haproxy') else 'haproxy'
+
+	def start(self):
+		self.ports()
+		servers = ''.join('\tserver b%d %s\n' % b for b in enumerate(self.bench.stubs))
+		conf = self.write('conf', '''
+global
+	nbthread 1
+	maxconn 9700
+	maxpipes 100
+	tune.bufsize 65536
+	ssl-default-bind-options ssl-min-ver TLSv1.3
+	%s
+defaults
+	mode tcp
+	option splice-auto
+	timeout connect 10s
+	timeout client %ss
+	timeout server %ss
+	backlog 4096
+frontend plain
+	bind %s
+	default_backend stubs
+frontend tls
+	bind %s ssl crt %s
+	default_backend stubs
+backend stubs
+	balance roundrobin
+%s''' % ('user %s\n\tgroup %s' % (USER, GROUP) if os.getuid() == 0 else '', HOUR, HOUR, self.plain, self.tls, self.bench.pem, servers))
+		self.launch(which('haproxy'), '-db', '-f', conf)
+		self.wait()
+
+	def version(self):
+		return self.said(which('haproxy'), '-v')
+
+
+class Dovecot(Peer):
+	"""One login process for all, which is the fast way; everybody goes to the stub, whatever the password."""
+	name = 'Dovecot proxy'
+
+	@classmethod
+	def missing(cls):
+		return None if which('dovecot') else 'dovecot'
+
+	def start(self):
+		self.ports()
+		host, port = self.bench.stubs[0].split(':')
+		me = USER if os.getuid() == 0 else self.said('id', '-un')
+		conf = self.write('conf', '''
+base_dir = {dir}/run
+state_dir = {dir}/run
+log_path = {dir}/dovecot.log
+info_log_path = /dev/null
+protocols = imap
+listen = 127.0.0.1
+disable_plaintext_auth = no
+auth_mechanisms = plain
+auth_failure_delay = 0
+default_internal_user = {me}
+default_internal_group = {group}
+default_login_user = {me}
+default_client_limit = 20000
+default_vsz_limit = 4 G
+ssl = yes
+ssl_cert = <{pem}
+ssl_key = <{pem}
+ssl_min_protocol = TLSv1.2
+passdb {{
+  driver = static
+  args = proxy=y nopassword=y host={host} port={port}
+}}
+service imap-login {{
+  chroot =
+  service_count = 0
+  process_min_avail = 1
+  process_limit = 1
+  client_limit = 9800
+  inet_listener imap {{
+    port = {plain}
+  }}
+  inet_listener imaps {{
+    port = {tls}
+    ssl = yes
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+'''.format(dir=self.dir, me=me, group=self.said('id', '-gn', me), pem=self.bench.pem, host=host, port=port, plain=self.plain.split(':')[1],
+			tls=self.tls.split(':')[1]))
+		self.launch(which('dovecot'), '-F', '-c', conf)
+		self.wait()
+
+	def version(self):
+		return self.said(which('dovecot'), '--version')
