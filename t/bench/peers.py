@@ -13,7 +13,7 @@ import time
 PROXY_CORE, OTHER_CORE = '0', '1'
 HOST = '127.0.0.1'
 STUB_HOSTS = ('127.0.0.2', '127.0.0.3', '127.0.0.4', '127.0.0.5')
-SESSIONS_MAX = 9500		# a descriptor table holds 20,000, a session needs two
+SESSIONS_MAX = 9400		# a descriptor table holds 20,000, a session needs two, and sluiced keeps some for itself
 TICK = os.sysconf('SC_CLK_TCK')
 USER = 'nobody'
 GROUP = 'nogroup'
@@ -212,6 +212,7 @@ class Bare(Peer):
 
 class Sluiced(Peer):
 	name = 'sluiced'
+	workers = 1
 
 	def directory(self):
 		path = self.write('users', ''.join('user%d b%d\n' % (i, i % len(self.bench.stubs)) for i in range(USERS)))
@@ -221,7 +222,7 @@ class Sluiced(Peer):
 		self.ports()
 		backends = ''.join('\tb%d: { address = "%s"; }\n' % b for b in enumerate(self.bench.stubs))
 		conf = self.write('conf', '''
-workers = 1;
+workers = %d;
 %s
 drain-timeout = 0;
 log: { level = "warn"; }
@@ -235,7 +236,7 @@ tls: { certificate = "%s"; }
 backend: {
 %s}
 directory: { %s }
-''' % ('user = "%s";' % USER if os.getuid() == 0 else '', self.plain, self.tls, self.bench.pem, backends, self.directory()))
+''' % (self.workers, 'user = "%s";' % USER if os.getuid() == 0 else '', self.plain, self.tls, self.bench.pem, backends, self.directory()))
 		self.launch(self.bench.sluiced, '-c', conf)
 		self.wait()
 
