@@ -51,6 +51,8 @@ struct tls_pair {
 bool tls_pair_load(struct tls_pair *p, const char *path, const char *key_path, char *err, size_t errlen);
 void tls_pair_fini(struct tls_pair *p);
 
+void tls_cert_settle(X509 *cert);	/* from now on it may be shared by threads; done for all that is loaded here */
+
 /* All certificates of a PEM file, at least one; NULL: a sentence in err. */
 STACK_OF(X509) *tls_authorities_load(const char *path, char *err, size_t errlen);
 

@@ -26,6 +26,18 @@ struct tls_client {
 
 /* ---- files ---- */
 
+static void settle_store(X509_STORE *store)
+{
+	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(store);
+
+	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+		X509 *cert = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+
+		if (cert)	/* else a list of revoked ones */
+			tls_cert_settle(cert);
+	}
+}
+
 static bool load_trust(X509_STORE *store, const char *ca, char *err, size_t errlen)
 {
 	STACK_OF(X509) *all;
@@ -34,6 +46,7 @@ static bool load_trust(X509_STORE *store, const char *ca, char *err, size_t errl
 	if (!ca) {
 		X509_STORE_set_default_paths(store);
 		ERR_clear_error();	/* a system without any: then nobody is trusted */
+		settle_store(store);
 		return true;
 	}
 	all = tls_authorities_load(ca, err, errlen);

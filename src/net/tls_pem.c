@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 
 #include "base/mem.h"
 
@@ -151,6 +152,20 @@ static bool chain_from(struct tls_pair *p, const struct file *f, char *err, size
 	return ok;
 }
 
+/* OpenSSL looks through a certificate's extensions when they are first asked for, and keeps what it found in it. Before it is shared by
+ * threads, that must be done. */
+void tls_cert_settle(X509 *cert)
+{
+	X509_check_purpose(cert, -1, 0);	/* -1: for no purpose */
+	ERR_clear_error();	/* what is wrong with it, is found out when it is used */
+}
+
+static void settle_all(STACK_OF(X509) *all)
+{
+	for (int i = 0; i < sk_X509_num(all); i++)
+		tls_cert_settle(sk_X509_value(all, i));
+}
+
 bool tls_pair_load(struct tls_pair *p, const char *path, const char *key_path, char *err, size_t errlen)
 {
 	struct file f;
@@ -160,8 +175,12 @@ bool tls_pair_load(struct tls_pair *p, const char *path, const char *key_path, c
 	ok = tls_file_read(&f, path, PEM_FILE_MAX, err, errlen) && chain_from(p, &f, err, errlen)
 		&& (key_path ? key_from_path(p, key_path, err, errlen) : find_key(p, &f, err, errlen));
 	file_fini(&f);
-	if (!ok || X509_check_private_key(p->cert, p->key) == 1)
-		return ok;
+	if (!ok)
+		return false;
+	tls_cert_settle(p->cert);
+	settle_all(p->chain);
+	if (X509_check_private_key(p->cert, p->key) == 1)
+		return true;
 	snprintf(err, errlen, "%s: the key does not belong to the certificate in %s", key_path ? key_path : path, path);
 	ERR_clear_error();
 	return false;
@@ -206,6 +225,7 @@ STACK_OF(X509) *tls_authorities_load(const char *path, char *err, size_t errlen)
 		sk_X509_pop_free(all, X509_free);
 		all = NULL;
 	}
+	settle_all(all);
 	BIO_free(bio);
 	file_fini(&f);
 	return all;

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <openssl/ocsp.h>
@@ -11,6 +12,7 @@
 #include "base/mem.h"
 #include "net/tls.h"
 #include "net/tls_certs.h"
+#include "net/tls_private.h"
 #include "net/tls_tickets.h"
 #include "tls_help.h"
 #include "tls_shake.h"
@@ -344,6 +346,93 @@ static void the_first_that_expires_is_told(void **s)
 	tls_certs_unref(&certs);
 }
 
+/* ---- what threads share ---- */
+
+static atomic_ulong allocations;
+
+static void *count_alloc(size_t n, const char *file, int line)
+{
+	(void)file, (void)line;
+	atomic_fetch_add(&allocations, 1);
+	return malloc(n);
+}
+
+static void *count_realloc(void *p, size_t n, const char *file, int line)
+{
+	(void)file, (void)line;
+	atomic_fetch_add(&allocations, 1);
+	return realloc(p, n);
+}
+
+static void count_free(void *p, const char *file, int line)
+{
+	(void)file, (void)line;
+	free(p);
+}
+
+/* Who asks for its extensions first makes OpenSSL keep them in the certificate: that takes memory. */
+static void expect_settled(X509 *cert)
+{
+	unsigned long before = atomic_load(&allocations);
+
+	X509_check_purpose(cert, -1, 0);
+	assert_true(atomic_load(&allocations) == before);
+}
+
+static void expect_settled_store(X509_STORE *store)
+{
+	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(store);
+
+	assert_true(sk_X509_OBJECT_num(all) > 0);
+	for (int i = 0; i < sk_X509_OBJECT_num(all); i++)
+		expect_settled(X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i)));
+}
+
+static void what_is_loaded_is_not_written_to_when_it_is_used(void **s)
+{
+	const char *path = write_pem("chained.pem", mail.cert, ca.cert, mail.key);
+	struct tls_certs_conf conf = { .paths = &path, .npaths = 1, .client_ca = scratch_path("ca.pem") };
+	struct tls_certs *certs = tls_certs_load(&conf, NULL, NULL, err, sizeof(err));
+
+	(void)s;
+	assert_non_null(certs);
+	expect_settled(tls_certs_at(certs, 0)->pair.cert);
+	assert_int_equal(sk_X509_num(tls_certs_at(certs, 0)->pair.chain), 1);
+	expect_settled(sk_X509_value(tls_certs_at(certs, 0)->pair.chain, 0));
+	expect_settled_store(tls_certs_client_ca(certs)->store);
+	tls_certs_unref(&certs);
+}
+
+/* file NULL: the system's, which are in the file that SSL_CERT_FILE names. */
+static void expect_settled_trust(const char *file)
+{
+	struct tls_client_files_conf conf = { .verify = true, .ca = file };
+	struct tls_client_files *files = tls_client_files_load(&conf, err, sizeof(err));
+	struct tls_client_conf shown = { .verify = true, .files = files, .name = "mail.example", .min_version = TLS1_2_VERSION };
+	struct tls_client *tc;
+	SSL *c;
+
+	assert_non_null(files);
+	tc = tls_client_new(&shown, err, sizeof(err));
+	assert_non_null(tc);
+	c = tls_client_ssl(tc);
+	expect_settled_store(SSL_CTX_get_cert_store(SSL_get_SSL_CTX(c)));
+	SSL_free(c);
+	tls_client_free(&tc);
+	tls_client_files_free(&files);
+}
+
+static void what_backends_are_trusted_by_is_not_written_to_either(void **s)
+{
+	(void)s;
+	expect_settled_trust(scratch_path("ca.pem"));
+	setenv("SSL_CERT_FILE", scratch_path("ca.pem"), 1);
+	expect_settled_trust(NULL);
+	unsetenv("SSL_CERT_FILE");
+}
+
+/* ---- stamps ---- */
+
 static uint64_t stamp(const char *file)
 {
 	const char *path = scratch_path(file);
@@ -533,6 +622,8 @@ int main(void)
 		cmocka_unit_test(a_broken_file_in_a_folder_is_named),
 		cmocka_unit_test(one_key_is_not_for_a_folder),
 		cmocka_unit_test(the_first_that_expires_is_told),
+		cmocka_unit_test(what_is_loaded_is_not_written_to_when_it_is_used),
+		cmocka_unit_test(what_backends_are_trusted_by_is_not_written_to_either),
 		cmocka_unit_test(a_stamp_changes_with_the_files_and_only_with_them),
 		cmocka_unit_test(authorities_for_clients_must_be_readable),
 		cmocka_unit_test(a_valid_response_is_stapled_with_its_certificate),
@@ -541,5 +632,7 @@ int main(void)
 		cmocka_unit_test(every_cut_of_a_response_is_refused),
 	};
 
+	if (CRYPTO_set_mem_functions(count_alloc, count_realloc, count_free) != 1)	/* OpenSSL has not allocated anything yet */
+		return 1;
 	return cmocka_run_group_tests_name("tls_certs", tests, set_up, tear_down);
 }
