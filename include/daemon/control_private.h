@@ -57,6 +57,8 @@ struct control {
 
 #define CONTROL_TICKETS_EVERY TLS_TICKET_SECONDS	/* so that two keys open all tickets that are still good */
 
+#define CONTROL_FILES_EVERY 30.0	/* seconds between looks at files whose changes no event tells */
+
 /* Certificates' files, and the clock for ticket keys. */
 void control_watch_files(struct control *c);
 void control_unwatch_files(struct control *c);

@@ -15,6 +15,7 @@
 #include "daemon/worker.h"
 
 #define FILES_ERR_MAX 4096		/* a map file's faults are several lines */
+#define FILES_PAUSE_MAX 64
 #define FILES_DAYS_WARNED 14		/* a certificate that ends sooner is worth a line */
 
 struct backend;
@@ -26,13 +27,20 @@ struct tls_client_files_conf;
 struct tls_tickets;
 struct user_map;
 
+/* How it went when files of a kind were last read. */
+struct files_read {
+	uint64_t stamp;		/* of the files; 0: they have none */
+	char *why;		/* they could not be taken; NULL: they were */
+	unsigned pause, left;	/* looks at them without a new try, after one that failed; how many of them are still to come */
+};
+
 struct files {
 	struct tls_certs *certs;	/* NULL: no TLS listener */
 	struct tls_tickets *tickets;	/* likewise */
 	struct user_map *map;		/* NULL: directory is not "file" */
 	size_t nclients;
 	struct tls_client_files **clients;	/* by the backend's number, NULL without TLS; some backends have one in common */
-	uint64_t certs_stamp, tickets_stamp;	/* of the files when they were last read, well or not */
+	struct files_read read[MAIL_MAP + 1];	/* by MAIL_CERTS, MAIL_TICKETS, MAIL_MAP */
 	struct timespec settings_changed;
 };
 
@@ -42,8 +50,12 @@ bool files_load(struct files *f, const struct settings *s, char *err, size_t err
 /* For each that was loaded anew, tell is called with MAIL_CERTS, MAIL_TICKETS or MAIL_MAP; what could not be is logged. */
 typedef void files_tell_fn(enum worker_mail kind, void *arg);
 void files_reload(struct files *f, const struct settings *s, files_tell_fn *tell, void *arg);
-void files_reload_changed(struct files *f, const struct settings *s, files_tell_fn *tell, void *arg);	/* certificates, ticket keys */
-/* a new random key, if they are random */
+
+/* Certificates and ticket keys, if the files have changed since they were read. What could not be taken is tried again although nothing
+ * has changed (no descriptor may have been free, or no memory), ever less often: after 1, 2, 4 ... FILES_PAUSE_MAX calls. */
+void files_reload_changed(struct files *f, const struct settings *s, files_tell_fn *tell, void *arg);
+
+/* A new random key, if they are random. */
 void files_change_tickets(struct files *f, const struct settings *s, files_tell_fn *tell, void *arg);
 void files_say_reloaded(const struct files *f, enum worker_mail kind);	/* once it is in force everywhere */
 

@@ -140,7 +140,7 @@ void control_watch_files(struct control *c)
 	if (certs->npaths == 0)
 		return;
 	ev_timer_start(c->loop, &c->tickets);
-	file_watch_start(&c->watch, c->loop, on_files_changed, c);
+	file_watch_start(&c->watch, c->loop, CONTROL_FILES_EVERY, on_files_changed, c);
 	for (size_t i = 0; i < certs->npaths; i++)
 		file_watch_add(&c->watch, certs->paths[i]);
 	file_watch_add(&c->watch, certs->key);

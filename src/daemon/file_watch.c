@@ -15,10 +15,10 @@
 #define EVENTS (IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
 #define READS_MAX 64		/* a turn */
 
-/* false: errno. */
-static bool watch_folder(struct file_watch *w, const char *folder)
+/* 0, or errno. */
+static int watch_folder(struct file_watch *w, const char *folder)
 {
-	return inotify_add_watch(w->fd, folder, EVENTS | IN_ONLYDIR) >= 0;
+	return inotify_add_watch(w->fd, folder, EVENTS | IN_ONLYDIR) >= 0 ? 0 : errno;
 }
 
 /* The folder that a path's last piece is in; text has room for PATH_MAX. */
@@ -32,26 +32,58 @@ static const char *folder_of(const char *path, char *text)
 	return text;
 }
 
-/* Where it is; itself, if it is a folder; and where it leads to, if it is a symbolic link. Told again, the kernel knows what it watches. */
-static bool watch_path(struct file_watch *w, const char *path)
+/* Where it is; itself, if it is a folder; and where it leads to, if it is a symbolic link. 0, or errno. */
+static int watch_path(struct file_watch *w, const char *path)
 {
 	char text[PATH_MAX], real[PATH_MAX];
+	int error = watch_folder(w, folder_of(path, text)), other = watch_folder(w, path);
 
-	watch_folder(w, path);	/* a file: refused, and rightly */
-	if (realpath(path, real) && strcmp(real, path) != 0)
-		watch_folder(w, folder_of(real, text));
-	return watch_folder(w, folder_of(path, text));
+	if (error == 0 && other != ENOTDIR && other != ENOENT)	/* a file, or gone: it is watched where it is */
+		error = other;
+	if (!realpath(path, real) || strcmp(real, path) == 0)
+		return error;
+	other = watch_folder(w, folder_of(real, text));
+	return error ? error : other;
 }
 
-static void tell(struct ev_loop *ev, ev_timer *t, int events)
+/* Told again, the kernel knows what it watches. */
+static void watch(struct file_watch *w, struct file_watched *one)
+{
+	int error = watch_path(w, one->path);
+	struct log_line l;
+
+	if (error && !one->failed) {
+		log_begin(&l, LOG_LEVEL_WARN, "not-watched");
+		log_str(&l, "path", one->path);
+		log_str(&l, "why", strerror(error));
+		log_str(&l, "msg", "changes are noticed only by the clock, or at SIGHUP");
+		log_end(&l);
+	}
+	one->failed = error != 0;
+}
+
+static void tell(struct file_watch *w)
+{
+	w->since = 0;
+	for (size_t i = 0; i < w->n && w->fd >= 0; i++)
+		watch(w, &w->all[i]);	/* it may be another folder by now */
+	w->changed(w->arg);
+}
+
+static void on_quiet(struct ev_loop *ev, ev_timer *t, int events)
+{
+	(void)ev, (void)events;
+	tell(t->data);
+}
+
+/* While somebody is writing, it is told soon enough. */
+static void on_clock(struct ev_loop *ev, ev_timer *t, int events)
 {
 	struct file_watch *w = t->data;
 
 	(void)ev, (void)events;
-	w->since = 0;
-	for (size_t i = 0; i < w->n; i++)
-		watch_path(w, w->paths[i]);	/* it may be another folder by now */
-	w->changed(w->arg);
+	if (!ev_is_active(&w->quiet))
+		tell(w);
 }
 
 /* Each change puts the telling off, but not for ever. */
@@ -79,46 +111,51 @@ static void on_events(struct ev_loop *ev, ev_io *io, int events)
 	put_off(w);
 }
 
-void file_watch_start(struct file_watch *w, struct ev_loop *loop, file_watch_fn *changed, void *arg)
+static void start_inotify(struct file_watch *w)
 {
-	*w = (struct file_watch){ .loop = loop, .changed = changed, .arg = arg };
 	w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (w->fd < 0) {
-		log_say(LOG_LEVEL_WARN, "not-watched", "new certificates are taken at SIGHUP only: %s", strerror(errno));
+		log_say(LOG_LEVEL_WARN, "not-watched", "changes are noticed only by the clock, or at SIGHUP: %s", strerror(errno));
 		return;
 	}
-	ev_timer_init(&w->quiet, tell, 0, 0);
-	w->quiet.data = w;
 	ev_io_init(&w->io, on_events, w->fd, EV_READ);
 	w->io.data = w;
-	ev_io_start(loop, &w->io);
+	ev_io_start(w->loop, &w->io);
+}
+
+void file_watch_start(struct file_watch *w, struct ev_loop *loop, double every, file_watch_fn *changed, void *arg)
+{
+	*w = (struct file_watch){ .loop = loop, .changed = changed, .arg = arg };
+	ev_timer_init(&w->quiet, on_quiet, 0, 0);
+	w->quiet.data = w;
+	ev_timer_init(&w->clock, on_clock, every, every);
+	w->clock.data = w;
+	ev_timer_start(loop, &w->clock);
+	start_inotify(w);
 	put_off(w);	/* what changed since the files were read, no event will tell */
 }
 
 void file_watch_add(struct file_watch *w, const char *path)
 {
-	struct log_line l;
-
-	if (!path || w->fd < 0)
+	if (!path)
 		return;
-	w->paths = mem_grow(w->paths, w->n * sizeof(*w->paths), (w->n + 1) * sizeof(*w->paths));
-	w->paths[w->n++] = path;
-	if (watch_path(w, path))
-		return;
-	log_begin(&l, LOG_LEVEL_WARN, "not-watched");
-	log_str(&l, "file", path);
-	log_str(&l, "why", strerror(errno));
-	log_str(&l, "msg", "a new one is taken at SIGHUP only");
-	log_end(&l);
+	w->all = mem_grow(w->all, w->n * sizeof(*w->all), (w->n + 1) * sizeof(*w->all));
+	w->all[w->n] = (struct file_watched){ .path = path };
+	if (w->fd >= 0)
+		watch(w, &w->all[w->n]);
+	w->n++;
 }
 
 void file_watch_stop(struct file_watch *w)
 {
-	if (w->fd < 0)
+	if (!w->loop)
 		return;
-	ev_io_stop(w->loop, &w->io);
 	ev_timer_stop(w->loop, &w->quiet);
-	close(w->fd);
-	w->fd = -1;
-	mem_free(&w->paths);
+	ev_timer_stop(w->loop, &w->clock);
+	if (w->fd >= 0) {
+		ev_io_stop(w->loop, &w->io);
+		close(w->fd);
+	}
+	mem_free(&w->all);
+	*w = (struct file_watch){ .fd = -1 };
 }

@@ -71,7 +71,7 @@ static bool load_certs(struct files *f, const struct settings *s, char *err, siz
 
 	if (s->certs.npaths == 0)
 		return true;
-	f->certs_stamp = tls_certs_stamp(&s->certs);
+	f->read[MAIL_CERTS].stamp = tls_certs_stamp(&s->certs);
 	certs = files_load_certs(s, log_doubt, NULL, err, errlen);
 	if (!certs) {
 		settings_say_where(s, "tls.", err, errlen);
@@ -99,7 +99,7 @@ static bool load_tickets(struct files *f, const struct settings *s, char *err, s
 
 	if (s->certs.npaths == 0)
 		return true;
-	f->tickets_stamp = stamp_of_tickets(s);
+	f->read[MAIL_TICKETS].stamp = stamp_of_tickets(s);
 	if (s->ticket_key_file) {
 		tickets = tls_tickets_load(s->ticket_key_file, err, errlen);
 		if (!tickets)
@@ -297,14 +297,54 @@ static void say_settings_wait(const struct files *f, const struct settings *s)
 
 typedef bool load_fn(struct files *f, const struct settings *s, char *err, size_t errlen);
 
-static void again(struct files *f, const struct settings *s, enum worker_mail kind, load_fn *load, files_tell_fn *tell, void *arg)
-{
-	char err[FILES_ERR_MAX];
+static load_fn *const loads[] = { [MAIL_CERTS] = load_certs, [MAIL_TICKETS] = load_tickets, [MAIL_MAP] = load_map };
 
-	if (load(f, s, err, sizeof(err)))
-		tell(kind, arg);
-	else
-		say_failed(names[kind], err);
+static void forget_failure(struct files_read *r)
+{
+	mem_free(&r->why);
+	r->pause = r->left = 0;
+}
+
+/* The same sentence is not said again for a mere new try. */
+static void note_failure(struct files_read *r, const char *what, char *why)
+{
+	bool known = r->why && strcmp(r->why, why) == 0;
+
+	r->pause = r->pause == 0 ? 1 : r->pause < FILES_PAUSE_MAX ? r->pause * 2 : FILES_PAUSE_MAX;
+	r->left = r->pause;
+	if (known)
+		return;
+	mem_free(&r->why);
+	r->why = mem_strdup(why);
+	say_failed(what, why);
+}
+
+static void try_again(struct files *f, const struct settings *s, enum worker_mail kind, files_tell_fn *tell, void *arg)
+{
+	char err[FILES_ERR_MAX] = "";
+
+	if (!loads[kind](f, s, err, sizeof(err))) {
+		note_failure(&f->read[kind], names[kind], err);
+		return;
+	}
+	forget_failure(&f->read[kind]);
+	tell(kind, arg);
+}
+
+static void again(struct files *f, const struct settings *s, enum worker_mail kind, files_tell_fn *tell, void *arg)
+{
+	forget_failure(&f->read[kind]);
+	try_again(f, s, kind, tell, arg);
+}
+
+static void again_if(struct files *f, const struct settings *s, enum worker_mail kind, uint64_t stamp, files_tell_fn *tell, void *arg)
+{
+	struct files_read *r = &f->read[kind];
+
+	if (stamp != r->stamp)
+		again(f, s, kind, tell, arg);
+	else if (r->why && --r->left == 0)
+		try_again(f, s, kind, tell, arg);
 }
 
 /* Random ticket keys stay: sessions resume over a reload. */
@@ -312,25 +352,25 @@ void files_reload(struct files *f, const struct settings *s, files_tell_fn *tell
 {
 	say_settings_wait(f, s);
 	if (f->certs)
-		again(f, s, MAIL_CERTS, load_certs, tell, arg);
+		again(f, s, MAIL_CERTS, tell, arg);
 	if (f->tickets && s->ticket_key_file)
-		again(f, s, MAIL_TICKETS, load_tickets, tell, arg);
+		again(f, s, MAIL_TICKETS, tell, arg);
 	if (f->map)
-		again(f, s, MAIL_MAP, load_map, tell, arg);
+		again(f, s, MAIL_MAP, tell, arg);
 }
 
 void files_reload_changed(struct files *f, const struct settings *s, files_tell_fn *tell, void *arg)
 {
-	if (f->certs && tls_certs_stamp(&s->certs) != f->certs_stamp)
-		again(f, s, MAIL_CERTS, load_certs, tell, arg);
-	if (f->tickets && stamp_of_tickets(s) != f->tickets_stamp)
-		again(f, s, MAIL_TICKETS, load_tickets, tell, arg);
+	if (f->certs)
+		again_if(f, s, MAIL_CERTS, tls_certs_stamp(&s->certs), tell, arg);
+	if (f->tickets)
+		again_if(f, s, MAIL_TICKETS, stamp_of_tickets(s), tell, arg);
 }
 
 void files_change_tickets(struct files *f, const struct settings *s, files_tell_fn *tell, void *arg)
 {
 	if (f->tickets && !s->ticket_key_file)
-		again(f, s, MAIL_TICKETS, load_tickets, tell, arg);
+		again(f, s, MAIL_TICKETS, tell, arg);
 }
 
 /* ---- mail ---- */
@@ -364,4 +404,6 @@ void files_fini(struct files *f)
 	tls_tickets_unref(&f->tickets);
 	free_clients(f);
 	user_map_unref(&f->map);
+	for (size_t i = 0; i < ARRAY_LEN(f->read); i++)
+		mem_free(&f->read[i].why);
 }

@@ -23,6 +23,27 @@ put() { cp "$1" "$tls/all/.being-written" && mv "$tls/all/.being-written" "$tls/
 stapled() { tls_says "$at" -servername "${1:-one.example}" -status | grep -q 'OCSP Response Status: successful'; }
 not_stapled() { tls_says "$at" -servername "${1:-one.example}" -status | grep -q 'OCSP response: no response sent'; }
 
+# Layouts where no event tells of a change: it is noticed by the clock, which is looked at in the end.
+c=$tls/clock
+mkdir -p "$c/of/many" "$c/live" "$c/archive" "$c/p/v1" "$c/p/v2" "$c/lost"
+ca_server "$tls" "$c/archive/full1.pem" DNS:many.example
+ca_server "$tls" "$c/archive/full2.pem" DNS:many.example
+ca_server "$tls" "$c/p/v1/mail.pem" DNS:swapped.example
+ca_server "$tls" "$c/p/v2/mail.pem" DNS:swapped.example
+ca_server "$tls" "$c/lost/mail.pem" DNS:lost.example
+ca_server "$tls" "$c/lost.pem" DNS:lost.example
+ln -s ../archive/full1.pem "$c/live/full.pem" && ln -s ../../live/full.pem "$c/of/many/x.pem" && ln -s v1 "$c/p/current"
+sluice=clock sluice_start <<END
+listener: { imaps: { address = "127.0.0.1:0"; } }
+tls: { certificate = [ "$c/of/many", "$c/p/current/mail.pem", "$c/lost/mail.pem" ]; }
+backend: { mb1: { address = "$(dovecot_address mb1)"; } }
+END
+rm -r "$c/lost"
+sluice=clock ok "a folder that has gone is not watched" logged 'level=warn event=not-watched path=.*/lost/mail\.pem why="No such file'
+mkdir "$c/lost" && cp "$c/lost.pem" "$c/lost/mail.pem"
+ln -s ../archive/full2.pem "$c/new" && mv -T "$c/new" "$c/live/full.pem"
+ln -s v2 "$c/new" && mv -T "$c/new" "$c/p/current"
+
 # One session that is busy all the while.
 "$PYTHON" - "$at" "$PASSWORD" "$SCRATCH" >"$SCRATCH/long.out" 2>&1 <<'END' &
 import os, sys, time, imapc
@@ -100,5 +121,11 @@ at=$(sluice=linked port imaps)
 is "through a link" "$(tls_shown "$at")" "$(f one)"
 ln -s "$tls/new/two.pem" "$tls/link.new" && mv -T "$tls/link.new" "$tls/link.pem"
 ok "the link leads elsewhere now" tls_becomes "$(f two)" "$at"
+
+at=$(sluice=clock port imaps)
+ok "within 30 seconds: a folder of links to links" wait_for 40 tls_is "$(ca_fingerprint "$c/archive/full2.pem")" "$at" -servername many.example
+ok "a link to a folder, set anew" tls_becomes "$(ca_fingerprint "$c/p/v2/mail.pem")" "$at" -servername swapped.example
+ok "a folder that was made again" tls_becomes "$(ca_fingerprint "$c/lost.pem")" "$at" -servername lost.example
+is "the log tells the loss of its watch once" "$(sluice=clock log_count 'event=not-watched')" 1
 
 done_testing
