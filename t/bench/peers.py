@@ -341,7 +341,8 @@ global
 	%s
 defaults
 	mode tcp
-	option splice-auto
+	option splice-request
+	option splice-response
 	timeout connect 10s
 	timeout client %ss
 	timeout server %ss

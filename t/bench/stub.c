@@ -34,7 +34,7 @@ static int epfd;
 static struct client *idle;
 static const char *users_go_to;
 
-static void say(struct client *c, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void say(struct client *c, const char *fmt, ...)
 {
 	va_list ap;
 

@@ -1,4 +1,4 @@
-# build.sh - building in a folder of its own, running the suite there, and adding up what it says. Sourced by t/demo, t/check, .ci/run.
+# build.sh - building in a folder of its own, running the suite there, and adding up what it says. Sourced by t/demo, t/check, t/bench/run, .ci/run.
 #
 #	build_in DIR [CONFIGURE-ARGUMENT...]	configures and builds; words go to DIR/build.log, its end is shown when it fails
 #	check_in DIR SECONDS [MAKE-ARGUMENT...]	make check, bounded in time; its words go to DIR/check.log too
