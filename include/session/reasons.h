@@ -42,7 +42,6 @@ enum session_reason {
 	/* ours */
 	SESSION_DRAINED,		/* the server stops: not logged in, or time is up */
 	SESSION_STOPPED,		/* at once, by a second SIGTERM */
-	SESSION_NO_DESCRIPTOR,		/* out of descriptors or memory for a socket */
 	SESSION_NREASONS,
 };
 

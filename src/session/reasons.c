@@ -35,7 +35,6 @@ const struct session_reason_text session_reasons[SESSION_NREASONS] = {
 					    "* BYE [UNAVAILABLE] Server is going down, please reconnect." },
 	[SESSION_STOPPED]		= { "stopped", "the server stopped at once",
 					    "* BYE [UNAVAILABLE] Server is going down, please reconnect." },
-	[SESSION_NO_DESCRIPTOR]		= { "no-descriptor", "out of descriptors", 0 },
 };
 
 /* RFC 5530: UNAVAILABLE is an outage, SERVERBUG a fault of the configuration that trying again will not mend. */

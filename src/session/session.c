@@ -484,7 +484,7 @@ static bool client_can_hear(const struct session *s, enum session_step was)
 {
 	if (s->why == SESSION_CLIENT_GONE)
 		return s->client.ended;
-	return was > STEP_TLS && s->why != SESSION_NO_DESCRIPTOR && !session_is_refused(s->why);
+	return was > STEP_TLS && !session_is_refused(s->why);
 }
 
 static void close_conns(struct session *s, enum session_step was)
