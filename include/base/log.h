@@ -39,7 +39,6 @@ enum log_sink { LOG_TO_STDERR, LOG_TO_SYSLOG };
 
 void log_open(enum log_sink sink, enum log_level level);
 void log_set_level(enum log_level level);
-bool log_level_find(struct span name, enum log_level *level);	/* "error" "warn" "info" "debug" */
 bool log_wants(enum log_level level);
 
 /* A line under construction, on the caller's stack. */

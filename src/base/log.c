@@ -97,17 +97,6 @@ bool log_wants(enum log_level level)
 	return (int)level <= atomic_load_explicit(&wanted_level, memory_order_relaxed);
 }
 
-bool log_level_find(struct span name, enum log_level *level)
-{
-	for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
-		if (span_is(name, levels[i].name)) {
-			*level = (enum log_level)i;
-			return true;
-		}
-	}
-	return false;
-}
-
 void log_set_tap(log_tap_fn *tap, void *arg)
 {
 	sink.tap = tap;

@@ -104,20 +104,6 @@ static void what_is_not_wanted_is_not_written(void **s)
 	assert_int_equal(lines_seen, 1);
 }
 
-static void levels_are_found_by_name(void **s)
-{
-	enum log_level level = LOG_LEVEL_ERROR;
-
-	(void)s;
-	assert_true(log_level_find(span_of("debug"), &level));
-	assert_int_equal(level, LOG_LEVEL_DEBUG);
-	assert_true(log_level_find(span_of("warn"), &level));
-	assert_int_equal(level, LOG_LEVEL_WARN);
-	assert_false(log_level_find(span_of("Warn"), &level));
-	assert_false(log_level_find(span_of(""), &level));
-	assert_false(log_level_find(span_mem("warn\0", 5), &level));
-}
-
 static void values_are_quoted_where_needed(void **s)
 {
 	(void)s;
@@ -548,7 +534,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TAPPED(a_line_has_time_level_event_and_fields),
 		TAPPED(what_is_not_wanted_is_not_written),
-		TAPPED(levels_are_found_by_name),
 		TAPPED(values_are_quoted_where_needed),
 		TAPPED(what_could_forge_a_line_is_escaped),
 		TAPPED(what_is_not_utf8_is_escaped),
