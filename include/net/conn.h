@@ -55,6 +55,8 @@ struct conn_ops {
 	ssize_t (*read)(struct conn *c, void *p, size_t n);
 	ssize_t (*peek)(struct conn *c, void *p, size_t n);	/* NULL: not possible */
 	ssize_t (*write)(struct conn *c, const void *p, size_t n);
+	bool (*can_splice)(struct conn *c, unsigned way);	/* CONN_READ: out of it; CONN_WRITE: into it. NULL: never */
+	ssize_t (*splice)(struct conn *c, unsigned way, int pipe, size_t n);	/* NULL: never */
 	void (*want)(struct conn *c, unsigned events);
 	bool (*start_tls_server)(struct conn *c, struct tls_server *ts);
 	bool (*start_tls_client)(struct conn *c, struct tls_client *tc);
@@ -118,6 +120,22 @@ static inline ssize_t conn_peek(struct conn *c, void *p, size_t n)
 static inline ssize_t conn_write(struct conn *c, const void *p, size_t n)
 {
 	return c->ops->write(c, p, n);
+}
+
+/* Whether bytes can move between this conn and a pipe inside the kernel: way CONN_READ, out of the conn; CONN_WRITE, into it. It may
+ * change at any time (TLS holds bytes of its own now and then): ask before each call of conn_splice. */
+static inline bool conn_can_splice(struct conn *c, unsigned way)
+{
+	return c->ops->can_splice && c->ops->can_splice(c, way);
+}
+
+/* Moves up to n bytes from the conn into the pipe's writing end (CONN_READ) or from the pipe's reading end into the conn (CONN_WRITE).
+ * > 0: so many went; -1 and EAGAIN: nothing now (the pipe must be empty before a CONN_READ, else EAGAIN may be the pipe's). Anything else
+ * (0, another error) tells nothing yet, for an empty TLS record looks like an end and an alert like a fault: the next conn_read or
+ * conn_write says what it is. */
+static inline ssize_t conn_splice(struct conn *c, unsigned way, int pipe, size_t n)
+{
+	return c->ops->splice(c, way, pipe, n);
 }
 
 /* What to tell of from now on: CONN_READ | CONN_WRITE or 0. Level-triggered: told again each turn while it holds. */
