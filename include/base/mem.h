@@ -16,6 +16,7 @@
 void *mem_new(size_t n);			/* zeroed; free with mem_free */
 void *mem_new_array(size_t count, size_t size);	/* zeroed; count * size is checked */
 void *mem_grow(void *p, size_t old_n, size_t n);/* like realloc; what is new is zeroed; p may be NULL */
+void *mem_new_aligned(size_t n);		/* zeroed, its address a multiple of n, which is a power of two */
 char *mem_strdup(const char *text);
 char *mem_span_dup(struct span s);		/* a C string; s must hold no NUL to be worth it */
 

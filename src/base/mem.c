@@ -43,6 +43,15 @@ void *mem_grow(void *p, size_t old_n, size_t n)
 	return q;
 }
 
+void *mem_new_aligned(size_t n)
+{
+	void *p = aligned_alloc(n, n);
+
+	if (!p)
+		no_memory();
+	return memset(p, 0, n);
+}
+
 char *mem_strdup(const char *text)
 {
 	return mem_span_dup(span_of(text));
