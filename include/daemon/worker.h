@@ -65,8 +65,8 @@ struct worker_conf {
 
 #define WORKER_RUN_MAX 12
 
-/* Of the descriptors of a table (limit), those that no client gets: for what is no session at all, and for the backends' ends of logins
- * under way, so that whoever is connected can log in. */
+/* Of the descriptors of a table (limit), those that no client gets: for what is no session at all, for the backends' ends of logins
+ * under way, so that whoever is connected can log in, and for the pipes that bytes go through. */
 unsigned long worker_descriptors_kept(unsigned long limit);
 
 /* What it has, it builds only when it runs. */

@@ -1,5 +1,5 @@
 /*
- * loop.h - what one thread's event loop has: libev's loop, the timers, the deferred frees, the buffers, the scratch.
+ * loop.h - what one thread's event loop has: libev's loop, the timers, the deferred frees, the buffers, the pipes, the scratch.
  *
  *	one turn:  poll -> callbacks -> due timers -> conns that hold bytes inside TLS -> deferred frees
  *
@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/reap.h"
+#include "net/pipe.h"
 #include "net/timers.h"
 
 /* One read, one relay step: 64 KiB is where TLS and plain relaying stop gaining. */
@@ -33,6 +34,7 @@ struct net_loop {
 	struct timers timers;
 	struct reap reap;
 	struct buf_pool bufs;
+	struct pipe_pool pipes;
 	struct conn *ready;		/* conns with bytes inside their TLS layer that no descriptor will announce */
 	struct conn_linger *lingers;		/* conns that are closing politely */
 	unsigned lingering;		/* how many */

@@ -24,7 +24,7 @@
 #define LEAVE_LOOK 0.05		/* seconds between two looks whether somebody lingers, or control takes our last mail */
 #define LEAVE_PATIENCE 3.0	/* seconds for those who linger */
 #define DESCRIPTORS_OURS 64	/* kept for loop, mailbox, log, listeners, Redis, resolver */
-#define DESCRIPTORS_LOGINS 1024	/* kept for backends that are being logged in at */
+#define DESCRIPTORS_LOGINS (1024 - 2 * PIPES_MAX)	/* kept for backends that are being logged in at */
 #define MAIL_BATCH 64		/* mails a turn */
 
 /* ---- the end ---- */
@@ -255,30 +255,36 @@ static void open_doors(struct worker *w)
 	}
 }
 
+static unsigned pipes_of(unsigned long limit)
+{
+	return (unsigned)(limit / 32 < PIPES_MAX ? limit / 32 : PIPES_MAX);
+}
+
 unsigned long worker_descriptors_kept(unsigned long limit)
 {
 	unsigned long for_us = limit / 4 < DESCRIPTORS_OURS ? limit / 4 : DESCRIPTORS_OURS;
 	unsigned long for_logins = limit / 16 < DESCRIPTORS_LOGINS ? limit / 16 : DESCRIPTORS_LOGINS;
 
-	return for_us + for_logins;
+	return for_us + for_logins + 2ul * pipes_of(limit);
 }
 
-/* Where the table is common to all workers, each has its share. */
-static unsigned long descriptors_of(const struct worker *w)
+/* Of the limit; where the table is common to all workers, each has its share. */
+static unsigned long table_of(const struct worker *w)
 {
 	unsigned sharers = w->owns_files || w->conf.settings->workers == 0 ? 1 : (unsigned)w->conf.settings->workers;
 	struct rlimit files;
-	unsigned long limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
 		return ULONG_MAX;
-	limit = files.rlim_cur / sharers;
-	return limit - worker_descriptors_kept(limit);
+	return files.rlim_cur / sharers;
 }
 
 void worker_open(struct worker *w)
 {
-	w->descriptors = descriptors_of(w);
+	unsigned long table = table_of(w);
+
+	w->descriptors = table - worker_descriptors_kept(table);
+	w->loop.pipes.max = pipes_of(table);
 	open_doors(w);
 	ev_io_init(&w->mail, on_mail, w->conf.box, EV_READ);
 	ev_io_start(w->ev, &w->mail);

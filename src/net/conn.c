@@ -1,5 +1,6 @@
 /* The plain kind of conn, and what all kinds share. */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -101,6 +102,21 @@ static ssize_t plain_write(struct conn *c, const void *p, size_t n)
 	return put;
 }
 
+/* Any stream socket can, TCP and Unix. */
+static bool plain_can_splice(struct conn *c, unsigned way)
+{
+	(void)c, (void)way;
+	return true;
+}
+
+/* Never SPLICE_F_MORE: nobody would send the rest. Into a socket whose peer has gone this raises SIGPIPE, which is ignored. */
+static ssize_t plain_splice(struct conn *c, unsigned way, int pipe, size_t n)
+{
+	int from = way == CONN_READ ? c->io.fd : pipe, to = way == CONN_READ ? pipe : c->io.fd;
+
+	return splice(from, NULL, to, NULL, n, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+}
+
 static void plain_want(struct conn *c, unsigned events)
 {
 	c->wants = events;
@@ -123,6 +139,8 @@ const struct conn_ops conn_plain_ops = {
 	.read = plain_read,
 	.peek = plain_peek,
 	.write = plain_write,
+	.can_splice = plain_can_splice,
+	.splice = plain_splice,
 	.want = plain_want,
 	.start_tls_server = conn_tls_start_server,
 	.start_tls_client = conn_tls_start_client,

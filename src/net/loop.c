@@ -55,6 +55,7 @@ void net_loop_init(struct net_loop *loop, struct ev_loop *ev)
 	*loop = (struct net_loop){ .ev = ev };
 	timers_init(&loop->timers, ev ? clock_monotonic() : 0);
 	buf_pool_init(&loop->bufs);
+	pipe_pool_init(&loop->pipes);
 	loop->scratch = mem_new(NET_SCRATCH);
 	if (!ev)
 		return;
@@ -77,6 +78,7 @@ void net_loop_fini(struct net_loop *loop)
 		loop->lingers->conn.on_event(&loop->lingers->conn, CONN_FAILED);
 	reap_run(&loop->reap);
 	buf_pool_fini(&loop->bufs);
+	pipe_pool_fini(&loop->pipes);
 	mem_wipe(loop->scratch, NET_SCRATCH);
 	mem_free(&loop->scratch);
 	if (!loop->ev)
