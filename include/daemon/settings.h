@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "net/addr.h"
 #include "net/cidr.h"
+#include "net/loop.h"
 #include "net/redis.h"
 #include "net/tls.h"
 #include "net/tls_certs.h"
@@ -59,7 +60,7 @@ struct settings_places {
 struct settings {
 	atomic_uint refs;
 	char *path;
-	struct settings_places places;	/* of paths, of user, and of listeners */
+	struct settings_places places;	/* of paths, of user and relay-mode, and of listeners */
 
 	int workers;			/* 0: everything in one thread; "auto" is one per CPU this process may use */
 	char *user;			/* to become when started as root */
@@ -71,6 +72,7 @@ struct settings {
 	struct user_name_rules names;
 	char *capabilities;		/* before login; NULL: the default ones */
 	bool hide_compress;
+	enum relay_mode relay_mode;
 	enum log_sink log_to;
 	enum log_level log_level;
 

@@ -94,7 +94,7 @@ struct draft_top {
 	int workers;
 	const char *user, *ready_file, *default_group;
 	const char *default_domain, *master_separator, *capabilities;
-	int username_case, compress;
+	int username_case, compress, relay_mode;
 	double drain_timeout, auth_failure_delay;
 	struct draft_networks trusted_proxies, trusted_networks, limit_exempt;
 };

@@ -24,8 +24,17 @@
 struct conn;
 struct conn_linger;
 
+/* How much of the copying is left to the kernel: the setting relay-mode. */
+enum relay_mode {
+	RELAY_AUTO,		/* all that kernel and OpenSSL can */
+	RELAY_COPY,		/* nothing is spliced, TLS stays in user space */
+	RELAY_SPLICE,		/* plain TCP is spliced, TLS stays in user space */
+	RELAY_KERNEL_TLS,	/* as RELAY_AUTO, and it was made sure that the kernel does TLS */
+};
+
 struct net_loop {
 	struct ev_loop *ev;
+	enum relay_mode relay_mode;	/* set by the owner after net_loop_init; RELAY_AUTO until then */
 	ev_timer tick;			/* when the first of timers is due */
 	ev_check after_poll;		/* the first callback of a turn: what time it is */
 	ev_check end_of_turn;		/* the last one */

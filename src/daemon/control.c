@@ -19,6 +19,7 @@
 #include "daemon/control_private.h"
 #include "daemon/settings.h"
 #include "daemon/version.h"
+#include "net/ktls.h"
 #include "net/tls.h"
 #include "route/last_known.h"
 #include "route/limits.h"
@@ -35,6 +36,16 @@ static bool make_loop(struct control *c, char *err, size_t errlen)
 	}
 	control_watch_signals(c);
 	return true;
+}
+
+/* Asked while we may still have the right to load a module. */
+static bool look_at_kernel(struct control *c, char *err, size_t errlen)
+{
+	if (c->settings->relay_mode != RELAY_KERNEL_TLS || ktls_is_there())
+		return true;
+	snprintf(err, errlen, "this kernel does no TLS; load its module (modprobe tls), or \"auto\" would be right");
+	settings_say_where(c->settings, "relay-mode", err, errlen);
+	return false;
 }
 
 static bool give_up_rights(struct control *c, char *err, size_t errlen)
@@ -207,6 +218,7 @@ static bool say_ready(struct control *c, char *err, size_t errlen)
 /* Rights go before files and ports are opened: what a reload will need, must work from the start. */
 static bool (*const steps[])(struct control *c, char *err, size_t errlen) = {
 	make_loop,
+	look_at_kernel,
 	give_up_rights,
 	load_files,
 	open_sockets,

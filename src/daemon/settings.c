@@ -101,6 +101,7 @@ static void build_top(struct settings *s, struct draft *d)
 	s->names.master_separator = d->top.master_separator ? d->top.master_separator[0] : '\0';
 	s->capabilities = copy(d->top.capabilities);
 	s->hide_compress = d->top.compress;
+	s->relay_mode = (enum relay_mode)d->top.relay_mode;
 	s->log_to = (enum log_sink)d->log.to;
 	s->log_level = (enum log_level)d->log.level;
 }
@@ -220,6 +221,8 @@ static struct settings *build(struct draft *d)
 		draft_place(d, draft_listener(d, i)->section.at, NULL);
 	if (draft_has(&d->top.section, "user"))
 		draft_place(d, draft_where(d, NULL, "user"), NULL);
+	if (draft_has(&d->top.section, "relay-mode"))
+		draft_place(d, draft_where(d, NULL, "relay-mode"), NULL);
 	build_top(s, d);
 	build_limits(s, d);
 	build_listeners(s, d);

@@ -18,6 +18,9 @@
 
 static const char *const case_words[] = { [USER_NAME_LOWER] = "lower", [USER_NAME_KEEP] = "keep", NULL };
 static const char *const compress_words[] = { [false] = "pass", [true] = "hide", NULL };
+static const char *const relay_words[] = {
+	[RELAY_AUTO] = "auto", [RELAY_COPY] = "copy", [RELAY_SPLICE] = "splice", [RELAY_KERNEL_TLS] = "kernel-tls", NULL
+};
 static const char *const sink_words[] = { [LOG_TO_STDERR] = "stderr", [LOG_TO_SYSLOG] = "syslog", NULL };
 static const char *const level_words[] = {
 	[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARN] = "warn", [LOG_LEVEL_INFO] = "info", [LOG_LEVEL_DEBUG] = "debug", NULL
@@ -60,6 +63,7 @@ static const struct setting_spec top_settings[] = {
 	{ "master-separator", SETTING_TEXT, AT(top, master_separator), .high = 1 },
 	{ "capabilities", SETTING_TEXT, AT(top, capabilities), .high = SESSION_CAPABILITIES_MAX },
 	{ "compress", SETTING_WORD, AT(top, compress), .words = compress_words, .number = false },
+	{ "relay-mode", SETTING_WORD, AT(top, relay_mode), .words = relay_words, .number = RELAY_AUTO },
 };
 
 static const struct setting_spec log_settings[] = {

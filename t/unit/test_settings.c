@@ -833,6 +833,28 @@ static void names_and_capabilities_are_settings(void **state)
 	       "F/c:3: capabilities: a word that no capability can be; letters, digits and such as \"-\" \"=\" \"+\" would be right\n");
 }
 
+static void a_relay_mode_is_one_of_four_words(void **state)
+{
+	static const struct { const char *text; enum relay_mode mode; } cases[] = {
+		{ MINIMAL, RELAY_AUTO },
+		{ MINIMAL "relay-mode = \"auto\";", RELAY_AUTO },
+		{ MINIMAL "relay-mode = \"copy\";", RELAY_COPY },
+		{ MINIMAL "relay-mode = \"splice\";", RELAY_SPLICE },
+		{ MINIMAL "relay-mode = \"kernel-tls\";", RELAY_KERNEL_TLS },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct settings *s = load(cases[i].text);
+
+		assert_non_null(s);
+		assert_int_equal(s->relay_mode, cases[i].mode);
+		settings_unref(&s);
+	}
+	refuse(MINIMAL "relay-mode = \"ktls\";",
+	       "F/c:3: relay-mode: there is no \"ktls\"; write \"auto\", \"copy\", \"splice\" or \"kernel-tls\"\n");
+}
+
 #define MASTER "auth = \"master\"; master-user = \"m\"; master-password-file = \"$/master\"; "
 
 static void a_master_login_cannot_use_login(void **state)
@@ -1357,6 +1379,7 @@ int main(void)
 		cmocka_unit_test(a_master_login_needs_user_and_password),
 		cmocka_unit_test(a_master_for_certificates_alone_is_no_fault),
 		cmocka_unit_test(names_and_capabilities_are_settings),
+		cmocka_unit_test(a_relay_mode_is_one_of_four_words),
 		cmocka_unit_test(a_master_login_cannot_use_login),
 		cmocka_unit_test(with_a_master_login_other_hosts_are_let_in_only_if_the_listener_says_so),
 		cmocka_unit_test(a_group_section_needs_a_backend),
