@@ -16,6 +16,7 @@
 #include "net/cidr.h"
 #include "net/loop.h"
 #include "net/redis.h"
+#include "net/tcp.h"
 #include "net/tls.h"
 #include "net/tls_certs.h"
 #include "route/backend.h"
@@ -68,6 +69,8 @@ struct settings {
 	double drain_timeout;		/* seconds */
 	struct cidr_list trusted_proxies, trusted_networks;
 	double auth_failure_delay;	/* seconds */
+	double idle_timeout, literal_timeout, command_timeout, slow_command;	/* seconds; but for the second, 0: never */
+	struct tcp_timeouts tcp;	/* to clients and to backends */
 	struct limits_conf limits;
 	struct user_name_rules names;
 	char *capabilities;		/* before login; NULL: the default ones */

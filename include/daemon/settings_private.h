@@ -23,6 +23,8 @@
 
 #define IMAP_PORT 143
 #define IMAPS_PORT 993
+#define SETTINGS_IDLE_LEAST 1860	/* idle-timeout: clients renew IDLE every 29 minutes, RFC 2177 */
+#define SETTINGS_USER_TIMEOUT_LEAST 900	/* tcp-user-timeout: about as long as Linux tries by itself */
 #define SETTINGS_NAME_MAX 64		/* of a listener, backend or group */
 #define SETTINGS_TEXT_MAX 4096		/* of any text, unless the table says less */
 #define SETTINGS_INCLUDES_MAX 100	/* files in all, each counted as often as it is included */
@@ -96,6 +98,7 @@ struct draft_top {
 	const char *default_domain, *master_separator, *capabilities;
 	int username_case, compress, relay_mode;
 	double drain_timeout, auth_failure_delay;
+	double idle_timeout, literal_timeout, command_timeout, slow_command, tcp_keepalive, tcp_user_timeout;
 	struct draft_networks trusted_proxies, trusted_networks, limit_exempt;
 };
 

@@ -84,13 +84,14 @@ struct conn {
 	uint8_t state;			/* of the kind: see conn_private.h */
 	uint8_t flags;
 	uint8_t error;			/* of the kind: the errno of what broke it */
+	bool lifted;			/* see conn_lift_user_timeout */
 };
 
 /* Takes an accepted, non-blocking descriptor. */
 void conn_accepted(struct conn *c, struct net_loop *loop, int fd, conn_event_fn *on_event);
 
 /* Connects to e: looks its name up if it has one, tries its addresses in turn, gives up after seconds. The loop tells CONN_CONNECTED or
- * CONN_FAILED. TCP_NODELAY is set. e must outlive the dialling. */
+ * CONN_FAILED. TCP_NODELAY and the loop's timeouts are set. e must outlive the dialling. */
 void conn_dial(struct conn *c, struct net_loop *loop, struct resolver *r, const struct endpoint *e, double seconds,
 	       conn_event_fn *on_event);
 
@@ -187,7 +188,6 @@ static inline void conn_linger(struct conn *c, struct buf **rest)
 	c->ops->linger(c, rest);
 }
 
-#define CONN_KEEPALIVE 300	/* seconds of silence after which TCP asks whether the far side still lives */
 #define LINGER_SECONDS 2.0
 #define LINGER_BYTES (64 * 1024)
 #define LINGER_MAX 1000
@@ -200,8 +200,8 @@ static inline void conn_close(struct conn *c)
 		c->ops->close(c);
 }
 
-/* Keepalive after idle seconds of silence, and TCP_USER_TIMEOUT seconds for data not acknowledged; 0 leaves one as it is. Unix sockets:
- * nothing happens. */
-void conn_set_timeouts(struct conn *c, unsigned keepalive, unsigned user_timeout);
+/* Takes TCP_USER_TIMEOUT away, or gives back what the loop says. Linux counts it also while a peer that is well acknowledges everything
+ * but has no room: who waits for a slow reader lifts it. The same again: nothing happens. */
+void conn_lift_user_timeout(struct conn *c, bool lifted);
 
 #endif

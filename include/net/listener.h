@@ -2,8 +2,8 @@
  * listener.h - sockets that accept: opening them, and taking what comes in batches.
  *
  * Each worker has its own socket for each address (SO_REUSEPORT), so the kernel spreads connections and no two threads meet in accept.
- * Accepted sockets inherit TCP_NODELAY and keepalive from the listening one: no system call for each. When descriptors run out,
- * accepting rests and is tried again, with one log line at each turn of the tide.
+ * Accepted sockets inherit TCP_NODELAY from the listening one, and the timeouts that its owner gives it (net/tcp.h): no system call for
+ * each. When descriptors run out, accepting rests and is tried again, with one log line at each turn of the tide.
  */
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/reap.h"
 #include "net/pipe.h"
+#include "net/tcp.h"
 #include "net/timers.h"
 
 /* One read, one relay step: 64 KiB is where TLS and plain relaying stop gaining. */
@@ -35,6 +36,7 @@ enum relay_mode {
 struct net_loop {
 	struct ev_loop *ev;
 	enum relay_mode relay_mode;	/* set by the owner after net_loop_init; RELAY_AUTO until then */
+	struct tcp_timeouts tcp;	/* of what is dialled, and what a lifted timeout goes back to; likewise: none until then */
 	ev_timer tick;			/* when the first of timers is due */
 	ev_check after_poll;		/* the first callback of a turn: what time it is */
 	ev_check end_of_turn;		/* the last one */

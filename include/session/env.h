@@ -44,6 +44,12 @@ struct session_times {
 	double backend;			/* 30: from the login to the backend's answer, look-up, retries and all */
 	double proxy;			/* 5: a PROXY header */
 	double penalty;			/* 2: before the client hears that its login has failed; 0: at once */
+
+	/* While relaying. All but literal may be 0: never. */
+	double idle;			/* 31 min: neither side says anything */
+	double literal;			/* 5 min: a client sends none of the bytes it owes, or a synchronising literal gets no answer */
+	double command;			/* 0: a command is in flight, and is no IDLE */
+	double slow;			/* 0: a command has taken longer: a line in the log */
 };
 
 /* Who is refused at the door does not get a log line each: one a second and reason says how many they were. */

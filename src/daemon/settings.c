@@ -84,6 +84,14 @@ static void build_limits(struct settings *s, const struct draft *d)
 	};
 }
 
+/* Upwards: what is not none stays so. */
+static unsigned whole_seconds(double seconds)
+{
+	unsigned whole = (unsigned)seconds;
+
+	return whole + (whole < seconds);
+}
+
 static void build_top(struct settings *s, struct draft *d)
 {
 	s->path = mem_strdup(d->path);
@@ -96,6 +104,12 @@ static void build_top(struct settings *s, struct draft *d)
 	s->trusted_proxies = copy_networks(&d->top.trusted_proxies);
 	s->trusted_networks = copy_networks(&d->top.trusted_networks);
 	s->auth_failure_delay = d->top.auth_failure_delay;
+	s->idle_timeout = d->top.idle_timeout;
+	s->literal_timeout = d->top.literal_timeout;
+	s->command_timeout = d->top.command_timeout;
+	s->slow_command = d->top.slow_command;
+	s->tcp.keepalive = whole_seconds(d->top.tcp_keepalive);
+	s->tcp.user_timeout = whole_seconds(d->top.tcp_user_timeout);
 	s->names.local = (enum user_name_case)d->top.username_case;
 	s->names.default_domain = copy(d->top.default_domain);
 	s->names.master_separator = d->top.master_separator ? d->top.master_separator[0] : '\0';

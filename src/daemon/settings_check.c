@@ -476,6 +476,22 @@ static void check_directory(struct draft *d)
 	check_outage(d);
 }
 
+/* ---- times ---- */
+
+/* Shorter ones would end sessions that are well. */
+static void check_times(struct draft *d)
+{
+	const struct draft_top *t = &d->top;
+
+	if (t->idle_timeout > 0 && t->idle_timeout < SETTINGS_IDLE_LEAST)
+		draft_fault_at(d, draft_where(d, NULL, "idle-timeout"),
+			       "clients in IDLE may be silent for 29 minutes; \"31m\" or more would be right, or 0 for no such timeout");
+	if (t->tcp_user_timeout > 0 && t->tcp_user_timeout < SETTINGS_USER_TIMEOUT_LEAST)
+		draft_fault_at(d, draft_where(d, NULL, "tcp-user-timeout"),
+			       "phones are out of reach for minutes and come back; \"15m\" or more would be right, or 0 for the "
+			       "system's own");
+}
+
 /* ---- names, and what is told of before login ---- */
 
 static bool is_domain(const char *text)
@@ -532,6 +548,7 @@ void settings_check(struct draft *d)
 {
 	check_listeners(d);
 	check_trusted_proxies(d);
+	check_times(d);
 	check_names(d);
 	check_capabilities(d);
 	check_tls(d);

@@ -15,6 +15,7 @@
 #define PREFIX_MAX 64		/* of keys in Redis */
 #define DOMAIN_MAX 253
 #define LIMIT_MAX 10000000.0
+#define TCP_KEEPALIVE_MAX 32767.0	/* Linux takes no more */
 
 static const char *const case_words[] = { [USER_NAME_LOWER] = "lower", [USER_NAME_KEEP] = "keep", NULL };
 static const char *const compress_words[] = { [false] = "pass", [true] = "hide", NULL };
@@ -54,6 +55,12 @@ static const struct setting_spec top_settings[] = {
 	{ "ready-file", SETTING_PATH, AT(top, ready_file) },
 	{ "default-group", SETTING_TEXT, AT(top, default_group), .high = SETTINGS_NAME_MAX },
 	{ "drain-timeout", SETTING_SECONDS, AT(top, drain_timeout), .low = 0, .high = DAY, .number = 30 },
+	{ "idle-timeout", SETTING_SECONDS, AT(top, idle_timeout), .low = 0, .high = DAY, .number = SETTINGS_IDLE_LEAST },
+	{ "literal-timeout", SETTING_SECONDS, AT(top, literal_timeout), .low = 1, .high = DAY, .number = 300 },
+	{ "command-timeout", SETTING_SECONDS, AT(top, command_timeout), .low = 0, .high = DAY, .number = 0 },
+	{ "slow-command", SETTING_SECONDS, AT(top, slow_command), .low = 0, .high = DAY, .number = 0 },
+	{ "tcp-keepalive", SETTING_SECONDS, AT(top, tcp_keepalive), .low = 0, .high = TCP_KEEPALIVE_MAX, .number = 300 },
+	{ "tcp-user-timeout", SETTING_SECONDS, AT(top, tcp_user_timeout), .low = 0, .high = DAY, .number = SETTINGS_USER_TIMEOUT_LEAST },
 	{ "trusted-proxies", SETTING_NETWORKS, AT(top, trusted_proxies) },
 	{ "trusted-networks", SETTING_NETWORKS, AT(top, trusted_networks) },
 	{ "auth-failure-delay", SETTING_SECONDS, AT(top, auth_failure_delay), .low = 0, .high = 30, .number = 2 },

@@ -14,6 +14,7 @@
 #include "daemon/settings.h"
 #include "daemon/worker.h"
 #include "net/listener.h"
+#include "net/tcp.h"
 
 /* ---- files of ours ---- */
 
@@ -76,6 +77,7 @@ static bool open_address(struct sockets *k, unsigned listener, struct addr a, ch
 
 		if (fd < 0)
 			return false;
+		tcp_set_timeouts(fd, &k->settings->tcp);
 		add_socket(&k->lists[i], fd, listener, false);
 	}
 	add_bound(k, listener, &a);

@@ -88,8 +88,11 @@ static void build_env(struct worker *w)
 		.loop = &w->loop,
 		.route = route_new(&w->loop, s->cluster, build_directory(w), s->on_outage),
 		.id_prefix = w->id_prefix,
-		.times = { SECONDS_FOR_TLS, SECONDS_FOR_LOGIN, SECONDS_FOR_BACKEND, SECONDS_FOR_PROXY,
-			   s->auth_failure_delay },
+		.times = {
+			.tls = SECONDS_FOR_TLS, .login = SECONDS_FOR_LOGIN, .backend = SECONDS_FOR_BACKEND, .proxy = SECONDS_FOR_PROXY,
+			.penalty = s->auth_failure_delay, .idle = s->idle_timeout, .literal = s->literal_timeout,
+			.command = s->command_timeout, .slow = s->slow_command,
+		},
 		.trusted_proxies = s->trusted_proxies,
 		.trusted_networks = s->trusted_networks,
 		.limits = w->conf.limits,
@@ -177,6 +180,7 @@ bool worker_build(struct worker *w)
 	}
 	net_loop_init(&w->loop, w->ev);
 	w->loop.relay_mode = s->relay_mode;
+	w->loop.tcp = s->tcp;
 	w->resolver = resolver_new(&w->loop);
 	w->tls_clients = mem_new_array(s->cluster->nbackends, sizeof(struct tls_client *));
 	build_env(w);

@@ -1,8 +1,6 @@
 /* The plain kind of conn, and what all kinds share. */
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +10,7 @@
 #include "net/conn.h"
 #include "net/conn_private.h"
 #include "net/loop.h"
+#include "net/tcp.h"
 
 int conn_fail(struct conn *c, int errnum)
 {
@@ -168,24 +167,11 @@ void conn_accepted(struct conn *c, struct net_loop *loop, int fd, conn_event_fn 
 	conn_become_plain(c);
 }
 
-static void set_number(int fd, int level, int option, unsigned value)
+void conn_lift_user_timeout(struct conn *c, bool lifted)
 {
-	int number = (int)value;
-
-	setsockopt(fd, level, option, &number, sizeof(number));	/* best effort: what it guards against is rare */
-}
-
-void conn_set_timeouts(struct conn *c, unsigned keepalive, unsigned user_timeout)
-{
-	int fd = c->io.fd;
-
-	if (!c->ops || !c->loop->ev || fd < 0)
+	if (!c->ops || c->lifted == lifted)
 		return;
-	if (keepalive) {
-		set_number(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-		set_number(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive);
-		set_number(fd, IPPROTO_TCP, TCP_KEEPINTVL, keepalive);
-	}
-	if (user_timeout)
-		set_number(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, user_timeout * 1000);
+	c->lifted = lifted;
+	if (c->loop->ev && c->io.fd >= 0 && c->loop->tcp.user_timeout)
+		tcp_set_user_timeout(c->io.fd, lifted ? 0 : c->loop->tcp.user_timeout);
 }

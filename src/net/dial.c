@@ -22,6 +22,7 @@
 #include "net/conn.h"
 #include "net/conn_private.h"
 #include "net/loop.h"
+#include "net/tcp.h"
 #include "net/resolver.h"
 
 struct conn_dial {
@@ -116,7 +117,7 @@ static enum attempt try_current(struct conn *c)
 	ev_io_set(&c->io, fd, EV_WRITE);
 	if (ss.ss_family != AF_UNIX) {
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+		tcp_set_timeouts(fd, &c->loop->tcp);
 	}
 	if (connect(fd, (struct sockaddr *)&ss, n) == 0)
 		return ATTEMPT_CONNECTED;

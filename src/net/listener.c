@@ -13,7 +13,6 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "net/conn.h"
 #include "net/loop.h"
 
 #define BACKLOG 4096	/* the kernel cuts it to net.core.somaxconn */
@@ -33,7 +32,7 @@ static void say(char *err, size_t errlen, const char *where, int errnum)
 
 static bool set_options(int fd, const struct addr *a, bool reuseport)
 {
-	int on = 1, idle = CONN_KEEPALIVE;
+	int on = 1;
 
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0)
 		return false;
@@ -41,9 +40,7 @@ static bool set_options(int fd, const struct addr *a, bool reuseport)
 		return false;
 	if (a->family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0)
 		return false;
-	return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 &&
-	       setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) == 0 &&
-	       setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle)) == 0;
+	return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0;
 }
 
 static bool bind_and_listen(int fd, const struct addr *a)

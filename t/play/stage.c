@@ -196,7 +196,7 @@ struct stage *stage_new(size_t room_a_turn)
 		.id_prefix = "run.0",
 		.trusted_proxies = { .items = st->trusted_proxies },
 		.trusted_networks = { .items = st->trusted_networks },
-		.times = { 10, 60, 30, 5, 0 },
+		.times = { .tls = 10, .login = 60, .backend = 30, .proxy = 5, .idle = 1860, .literal = 300 },
 		.limits = limits_new(),
 		.limits_conf = &st->limits,
 		.connect = env_connect,

@@ -489,16 +489,44 @@ static void timeouts_are_set_where_there_is_tcp(void **s)
 	(void)s;
 	tcp_pair(fds);
 	end_on(&a, fds[0]);
-	conn_set_timeouts(&a.c, 300, 900);
+	tcp_set_timeouts(fds[0], &(struct tcp_timeouts){ 0 });
+	assert_int_equal(number(fds[0], SOL_SOCKET, SO_KEEPALIVE), 0);
+	assert_int_equal(number(fds[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+	tcp_set_timeouts(fds[0], &(struct tcp_timeouts){ 300, 900 });
 	assert_int_equal(number(fds[0], SOL_SOCKET, SO_KEEPALIVE), 1);
 	assert_int_equal(number(fds[0], IPPROTO_TCP, TCP_KEEPIDLE), 300);
-	assert_int_equal(number(fds[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 900000);
-	conn_set_timeouts(&a.c, 0, 0);
 	assert_int_equal(number(fds[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 900000);
 	end_fini(&a);
 	close(fds[1]);
 	plain_pair(&a, &b);
-	conn_set_timeouts(&a.c, 300, 900);
+	tcp_set_timeouts(a.c.io.fd, &(struct tcp_timeouts){ 300, 900 });
+	conn_lift_user_timeout(&a.c, true);
+	end_fini(&a);
+	end_fini(&b);
+}
+
+static void the_user_timeout_is_lifted_and_comes_back(void **s)
+{
+	struct end a, b;
+	int fds[2];
+
+	(void)s;
+	tcp_pair(fds);
+	end_on(&a, fds[0]);
+	end_on(&b, fds[1]);
+	conn_lift_user_timeout(&a.c, true);	/* there is none */
+	conn_lift_user_timeout(&a.c, false);
+	assert_int_equal(number(fds[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+	loop.tcp.user_timeout = 900;
+	tcp_set_timeouts(fds[0], &loop.tcp);
+	conn_lift_user_timeout(&a.c, true);
+	assert_int_equal(number(fds[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+	conn_lift_user_timeout(&a.c, false);
+	assert_int_equal(number(fds[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 900000);
+	tcp_set_user_timeout(fds[0], 7);
+	conn_lift_user_timeout(&a.c, false);	/* it is not lifted: nothing to give back */
+	assert_int_equal(number(fds[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 7000);
+	loop.tcp.user_timeout = 0;
 	end_fini(&a);
 	end_fini(&b);
 }
@@ -1348,12 +1376,16 @@ static void dialling_connects(void **s)
 	char byte;
 
 	(void)s;
+	loop.tcp = (struct tcp_timeouts){ 77, 78 };
 	dial(&e, NULL, &where, 5);
 	assert_int_equal(conn_read(&e.c, &byte, 1), -1);
 	assert_int_equal(errno, ENOTCONN);
 	TURN_UNTIL(e.seen);
 	assert_int_equal(e.seen, CONN_CONNECTED);
 	assert_int_equal(number(e.c.io.fd, IPPROTO_TCP, TCP_NODELAY), 1);
+	assert_int_equal(number(e.c.io.fd, IPPROTO_TCP, TCP_KEEPIDLE), 77);
+	assert_int_equal(number(e.c.io.fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 78000);
+	loop.tcp = (struct tcp_timeouts){ 0 };
 	assert_true(conn_peer_addr(&e.c, &peer));
 	assert_memory_equal(&peer, &where.addr, sizeof(peer));
 	fd = accept(l, NULL, NULL);
@@ -1609,6 +1641,7 @@ int main(void)
 		cmocka_unit_test(an_owner_may_close_inside_on_event),
 		cmocka_unit_test(a_reset_is_told_as_an_error_with_a_phrase),
 		cmocka_unit_test(timeouts_are_set_where_there_is_tcp),
+		cmocka_unit_test(the_user_timeout_is_lifted_and_comes_back),
 		cmocka_unit_test(a_conn_knows_both_addresses),
 		cmocka_unit_test(two_conns_secure_each_other),
 		cmocka_unit_test(no_handshake_goes_on_before_the_loop_runs),

@@ -171,6 +171,23 @@ static void port_0_becomes_the_port_that_was_bound(void **s)
 	close(fd);
 }
 
+/* That Linux does so is what spares four system calls a client. */
+static void what_is_accepted_inherits_the_timeouts_of_the_one_that_listens(void **s)
+{
+	struct addr a = loopback("127.0.0.1");
+	int listening = open_on(&a), fd;
+
+	(void)s;
+	tcp_set_timeouts(listening, &(struct tcp_timeouts){ 77, 78 });
+	listener_start(&listener, &loop, listening, "imap", on_accept, NULL);
+	fd = call(&a);
+	turn_until_got(1);
+	assert_int_equal(number(got.fds[0], SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_int_equal(number(got.fds[0], IPPROTO_TCP, TCP_KEEPIDLE), 77);
+	assert_int_equal(number(got.fds[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 78000);
+	close(fd);
+}
+
 static void what_is_accepted_is_ready_for_use(void **s)
 {
 	struct addr a = start();
@@ -426,6 +443,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(port_0_becomes_the_port_that_was_bound, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_accepted_inherits_the_timeouts_of_the_one_that_listens, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_accepted_is_ready_for_use, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(two_workers_share_a_port_and_v6_does_not_take_v4s, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_address_in_use_is_a_sentence, set_up, tear_down),

@@ -149,6 +149,12 @@ static void the_least_settings_stand_as_they_are_and_the_rest_is_default(void **
 	assert_string_equal(s->user, "sluice");
 	assert_null(s->ready_file);
 	assert_true(s->drain_timeout == 30);
+	assert_true(s->idle_timeout == 31 * 60);
+	assert_true(s->literal_timeout == 300);
+	assert_true(s->command_timeout == 0);
+	assert_true(s->slow_command == 0);
+	assert_int_equal(s->tcp.keepalive, 300);
+	assert_int_equal(s->tcp.user_timeout, 900);
 	assert_int_equal(s->log_to, LOG_TO_STDERR);
 	assert_int_equal(s->log_level, LOG_LEVEL_INFO);
 	assert_int_equal(s->nlisteners, 1);
@@ -206,6 +212,8 @@ static void every_setting_can_be_set(void **state)
 	put("master", SECRET "\n");
 	put("redis", SECRET "-too\r\nand a second line\n");
 	s = accepted("workers = 3; user = \"mail\"; ready-file = \"/run/ready\"; default-group = \"g\"; drain-timeout = \"2m\";\n"
+		     "idle-timeout = \"1h\"; literal-timeout = \"90s\"; command-timeout = \"2h\"; slow-command = \"500ms\";\n"
+		     "tcp-keepalive = 100; tcp-user-timeout = \"20m\";\n"
 		     "trusted-proxies = \"unix\"; trusted-networks = [ \"10.0.0.0/8\", \"::1\" ];\n"
 		     "log: { to = \"syslog\"; level = \"debug\"; }\n"
 		     "listener: { l: { address = [ \"127.0.0.1:143\", \"[::1]:143\", \"unix:/run/imap\" ]; tls = \"starttls\";\n"
@@ -225,6 +233,12 @@ static void every_setting_can_be_set(void **state)
 	assert_string_equal(s->user, "mail");
 	assert_string_equal(s->ready_file, "/run/ready");
 	assert_true(s->drain_timeout == 120);
+	assert_true(s->idle_timeout == 3600);
+	assert_true(s->literal_timeout == 90);
+	assert_true(s->command_timeout == 7200);
+	assert_true(s->slow_command == 0.5);
+	assert_int_equal(s->tcp.keepalive, 100);
+	assert_int_equal(s->tcp.user_timeout, 1200);
 	assert_int_equal(s->log_to, LOG_TO_SYSLOG);
 	assert_int_equal(s->log_level, LOG_LEVEL_DEBUG);
 	assert_int_equal(l->naddresses, 3);
@@ -574,6 +588,28 @@ static void times_and_numbers_have_bounds(void **state)
 	       "F/c:2: backend.b.weight: not a whole number in its bounds; write one from 0 to 1000000\n");
 	refuse(LISTENER "backend: { b: { address = \"10.0.0.1\"; weight = 1.5; } }",
 	       "F/c:2: backend.b.weight: not a whole number in its bounds; write one from 0 to 1000000\n");
+}
+
+static void timeouts_that_would_end_sessions_that_are_well_are_refused(void **state)
+{
+	(void)state;
+	refuse(MINIMAL "idle-timeout = \"30m\";", "F/c:3: idle-timeout: clients in IDLE may be silent for 29 minutes; \"31m\" or more "
+						  "would be right, or 0 for no such timeout\n");
+	refuse(MINIMAL "tcp-user-timeout = 899;", "F/c:3: tcp-user-timeout: phones are out of reach for minutes and come back; \"15m\" "
+						 "or more would be right, or 0 for the system's own\n");
+	refuse(MINIMAL "literal-timeout = 0;", "F/c:3: literal-timeout: 0 seconds are out of bounds; 1 to 86400 would be right\n");
+	refuse(MINIMAL "tcp-keepalive = 32768;", "F/c:3: tcp-keepalive: 32768 seconds are out of bounds; 0 to 32767 would be right\n");
+}
+
+static void timeouts_can_be_none_and_tcp_has_whole_seconds(void **state)
+{
+	struct settings *s = accepted(MINIMAL "idle-timeout = 0; tcp-user-timeout = 0; tcp-keepalive = \"500ms\";");
+
+	(void)state;
+	assert_true(s->idle_timeout == 0);
+	assert_int_equal(s->tcp.user_timeout, 0);
+	assert_int_equal(s->tcp.keepalive, 1);
+	settings_unref(&s);
 }
 
 static void a_text_is_in_quotes_not_empty_not_too_long_and_without_control_bytes(void **state)
@@ -1362,6 +1398,8 @@ int main(void)
 		cmocka_unit_test(an_unknown_word_is_answered_with_the_known_ones),
 		cmocka_unit_test(what_is_no_time_is_refused),
 		cmocka_unit_test(times_and_numbers_have_bounds),
+		cmocka_unit_test(timeouts_that_would_end_sessions_that_are_well_are_refused),
+		cmocka_unit_test(timeouts_can_be_none_and_tcp_has_whole_seconds),
 		cmocka_unit_test(a_text_is_in_quotes_not_empty_not_too_long_and_without_control_bytes),
 		cmocka_unit_test(the_ready_file_is_a_whole_path),
 		cmocka_unit_test(a_listener_needs_an_address_with_a_port),

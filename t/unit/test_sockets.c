@@ -5,6 +5,8 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +90,28 @@ static bool is_open(int fd)
 static bool is_there(const char *path)
 {
 	return access(path, F_OK) == 0;
+}
+
+static int number(int fd, int level, int option)
+{
+	int value = -1;
+	socklen_t n = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, level, option, &value, &n), 0);
+	return value;
+}
+
+static void sockets_have_the_timeouts_of_the_settings(void **s)
+{
+	(void)s;
+	settings.tcp = (struct tcp_timeouts){ 77, 78 };
+	listen_at("127.0.0.1:0");
+	open_sockets();
+	for (unsigned i = 0; i < WORKERS; i++) {
+		assert_int_equal(number(sockets.lists[i].items[0].fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+		assert_int_equal(number(sockets.lists[i].items[0].fd, IPPROTO_TCP, TCP_KEEPIDLE), 77);
+		assert_int_equal(number(sockets.lists[i].items[0].fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 78000);
+	}
 }
 
 static void with_port_zero_all_workers_get_the_same_free_port(void **s)
@@ -270,6 +294,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 	const struct CMUnitTest tests[] = {
+		TEST(sockets_have_the_timeouts_of_the_settings),
 		TEST(with_port_zero_all_workers_get_the_same_free_port),
 		TEST(a_second_daemon_is_refused_a_port_that_our_workers_share),
 		TEST(a_port_that_is_set_is_shared_by_all_workers),
