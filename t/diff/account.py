@@ -3,8 +3,8 @@
 
 	account.py [--strict] <RECORDING
 
-It prints what t/diff/account (the C tracker) prints, a line a record. It was written from doc/TRACKER alone, by somebody who had not read the
-tracker, and should stay so: where the two differ, doc/TRACKER decides who is wrong. Plainness before speed: a line is looked at when it is whole.
+It prints what t/diff/account (the C tracker) prints, a line a record. It was written from doc/TRACKER alone, not from the tracker, and should stay
+so: where the two differ, doc/TRACKER decides which is wrong. Plainness before speed: a line is looked at when it is whole.
 Numbers in brackets are doc/TRACKER's.
 """
 import re
