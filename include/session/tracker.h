@@ -37,7 +37,7 @@ enum tracker_opaque {
 	TRACKER_COMPRESS,
 	TRACKER_STARTTLS,
 	TRACKER_BROKEN_SIZE,	/* a literal of more than 64 bits, from either side */
-	TRACKER_TOO_MANY,	/* IDLE behind more commands than are remembered */
+	TRACKER_TOO_MANY,	/* IDLE, COMPRESS, STARTTLS behind more commands than are remembered */
 	TRACKER_UNSURE,		/* a non-synchronising literal that the server may or may not take as one */
 	TRACKER_NO_ANSWER,	/* to a synchronising literal: tracker_give_up */
 	TRACKER_NOPAQUE
@@ -46,29 +46,29 @@ enum tracker_opaque {
 /* A command in flight. */
 struct tracker_command {
 	uint32_t tag;		/* its hash */
-	uint32_t since;		/* in the caller's milliseconds */
+	uint32_t since;		/* its first line, of an IDLE its end once that was sent; in the caller's milliseconds */
 	uint8_t verb;		/* enum imap_line_verb */
 	uint8_t idle;		/* enum in tracker.c */
 };
 
 struct tracker {
 	struct imap_frame up, down;	/* the client's flow, the server's */
-	struct imap_line up_line, down_line;	/* what is known of the line under way */
+	struct imap_line up_line, down_line;	/* the first line of the command, of the response under way */
 	struct tracker_command first;	/* the oldest in flight */
 	struct tracker_block *more;	/* the others that are remembered; NULL: none */
 	struct pool *pool;
 	uint64_t commands, answered;	/* rule 23 */
 	uint32_t idles_asked, idles_granted, idles_ended;
 	uint32_t rest;			/* in flight, not remembered */
-	uint32_t held_tag;		/* of the command under way */
 	uint8_t remembered;
 	uint8_t bads_owed;
 	uint8_t opaque;			/* enum tracker_opaque */
 	uint8_t state;			/* of the client's flow: enum in tracker.c */
+	uint8_t counted_as;		/* the command under way: enum in tracker.c */
 	bool strict;			/* the backend lists UNAUTHENTICATE: rule 21 */
 };
 
-/* A tagged line has ended a remembered command; ms: since its first line. */
+/* A tagged line has ended a remembered command; ms: since command->since. */
 typedef void tracker_done_fn(struct tracker *t, enum imap_line_verb verb, uint32_t ms);
 
 /* pool: of objects of tracker_block_size bytes, for the blocks. */
@@ -77,7 +77,7 @@ void tracker_fini(struct tracker *t);	/* gives the block back */
 extern const size_t tracker_block_size;
 
 /* Reads n bytes of the client's, returns how many of them may go on. now: milliseconds of any clock; it may wrap. Not to be called while
- * tracker_is_holding. */
+ * tracker_is_holding. What goes on is the same however the bytes are cut. */
 size_t tracker_client(struct tracker *t, const void *p, size_t n, uint32_t now, enum tracker_verdict *verdict);
 
 /* Reads n bytes of the server's. done may be NULL. PASS, or END when the session becomes opaque and must not. */

@@ -53,4 +53,7 @@ size_t imap_frame_scan(struct imap_frame *f, const void *p, size_t n, enum imap_
 /* At the start of a command or response: nothing of a line or literal is open. */
 bool imap_frame_at_start(const struct imap_frame *f);
 
+/* No literal of this command or response has been announced yet: what comes is of its first line. */
+bool imap_frame_in_first_line(const struct imap_frame *f);
+
 #endif

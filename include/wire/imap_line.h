@@ -1,8 +1,9 @@
 /*
  * imap_line.h - what a relayed line begins with: its tag (as a hash), its verb or status, whatever piece it comes in.
  *
- * Pure. The head of a line is fed in pieces; only a few words are kept. The framing is imap_frame's: this is told what belongs to
- * the first line of a command or response, without the LF. Also skips runs of server lines that say nothing to the tracker.
+ * Pure. The head of a line is fed in pieces; no byte of it is kept, only how far it agrees with the words that matter. The framing is
+ * imap_frame's: this is told what belongs to the first line of a command or response, without the LF. Also skips runs of server lines that
+ * say nothing to the tracker.
  */
 #ifndef WIRE_IMAP_LINE_H
 #define WIRE_IMAP_LINE_H
@@ -11,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define IMAP_LINE_WORD 16	/* of the second word, and of the third: "UNAUTHENTICATE" is 14 */
+#define IMAP_LINE_TAG 64	/* bytes of the longest tag */
 
 /* Those that clients say after login; UNKNOWN for all else. "UID x" has verbs of its own. */
 enum imap_line_verb {
@@ -33,12 +34,19 @@ enum imap_line_verb {
 	IMAP_LINE_NVERBS
 };
 
+/* A word as far as it has come: where in the table of known words it could still be. */
+struct imap_line_word {
+	uint8_t candidate;	/* the first of those that begin so */
+	uint8_t len;		/* 255: none does */
+};
+
 struct imap_line {
 	uint32_t hash;		/* of the first word as far as it has come */
 	uint8_t first_len;	/* its bytes; 255 is the most */
-	uint8_t state;		/* enum in imap_line.c: in which word, and whether it can still be a command */
-	uint8_t second_len, third_len;	/* as they are; more than IMAP_LINE_WORD: too long to be known; 255 is the most */
-	char second[IMAP_LINE_WORD], third[IMAP_LINE_WORD];	/* in capitals */
+	char first;		/* the line's first byte; NUL: it is empty */
+	uint8_t state;		/* enum in imap_line.c: which word is under way */
+	uint8_t flags;		/* enum in imap_line.c: what is odd about it */
+	struct imap_line_word second, third;
 };
 
 void imap_line_start(struct imap_line *l);
@@ -47,11 +55,13 @@ void imap_line_feed(struct imap_line *l, const char *p, size_t n);	/* no LF in i
 /* The line is whole. Hashes of equal words are equal. */
 bool imap_line_is_command(const struct imap_line *l);	/* tag SP verb: doc/TRACKER 4 */
 enum imap_line_verb imap_line_verb(const struct imap_line *l);	/* of a command */
-bool imap_line_second_is(const struct imap_line *l, const char *capitals);	/* words parted by any number of spaces */
+bool imap_line_has_tag(const struct imap_line *l);	/* a server's: 1 to IMAP_LINE_TAG bytes before its first SP; hash is theirs */
+bool imap_line_status_is(const struct imap_line *l, const char *capitals);	/* a server's: "OK", "BAD" or "BYE" behind its first SP */
+bool imap_line_is_unauthenticate(const struct imap_line *l);	/* by its second word; any number of spaces before either */
 const char *imap_line_verb_name(enum imap_line_verb verb);	/* "UID FETCH"; "unknown" */
 
-/* At the start of a server's response: how many of the n bytes at p are whole lines that begin with "* " and do not end with "}", and are so not
- * of any concern (untagged BAD and BYE may be among them: only for who waits for neither). Goes many lines at a time. */
+/* At the start of a server's response: how many of the n bytes at p are whole lines that begin with "* " and do not end with "}", and are
+ * so not of any concern (untagged BAD and BYE may be among them: only for who waits for neither). Goes many bytes at a time. */
 size_t imap_line_skip_untagged(const char *p, size_t n);
 
 #endif

@@ -26,6 +26,11 @@ bool imap_frame_at_start(const struct imap_frame *f)
 	return f->left == 0 && f->class == CLASS_UNKNOWN && f->head_len == 0;
 }
 
+bool imap_frame_in_first_line(const struct imap_frame *f)
+{
+	return f->left == 0 && f->class == CLASS_UNKNOWN;
+}
+
 static void keep_head(struct imap_frame *f, const char *p, size_t n)
 {
 	size_t room = IMAP_FRAME_HEAD - f->head_len;
