@@ -135,9 +135,9 @@ static bool must_be_remembered(enum imap_line_verb verb, bool asks_idle)
 static void count_command(struct tracker *t, struct tracker_command c)
 {
 	t->commands++;
-	t->idles_asked += c.idle == IDLE_ASKED;
 	if (t->remembered < TRACKER_REMEMBERED && t->rest == 0) {
 		remember(t, c);
+		t->idles_asked += c.idle == IDLE_ASKED;
 		t->counted_as = AS_LAST;
 		return;
 	}
@@ -533,7 +533,7 @@ bool tracker_is_holding(const struct tracker *t)
 
 bool tracker_is_idle(const struct tracker *t)
 {
-	return t->state == UP_IDLE && last_command(t)->idle == IDLE_GRANTED;
+	return t->state == UP_IDLE && imap_frame_at_start(&t->up) && last_command(t)->idle == IDLE_GRANTED;
 }
 
 /* 22 */

@@ -419,7 +419,7 @@ static void an_idle_is_asked_granted_and_ended(void **s)
 {
 	(void)s;
 	EXPECT(">a IDLE\r\n", "c1 f1 I1", "<* 1 EXISTS\r\n", "c1 f1 I1", "<+ idling\r\n", "c1 f1 I1 g1 idle safe",
-	       "<* 2 EXI", "c1 f1 I1 g1 idle", "<STS\r\n", "c1 f1 I1 g1 idle safe", ">DO", "c1 f1 I1 g1 idle", ">NE\r\n", "c1 f1 I1 g1",
+	       "<* 2 EXI", "c1 f1 I1 g1 idle", "<STS\r\n", "c1 f1 I1 g1 idle safe", ">DO", "c1 f1 I1 g1", ">NE\r\n", "c1 f1 I1 g1",
 	       "<a OK\r\n", "c1 a1 I1 g1 e1 safe");
 	assert_string_equal(whole.done, "IDLE@1");	/* since its end */
 }
@@ -435,7 +435,7 @@ static void an_idle_of_the_rest_makes_opaque(void **s)
 	const char *many = times(">", "a NOOP\r\n", 16, ""), *fewer = times(">", "a NOOP\r\n", 15, "i IDLE\r\n");
 
 	(void)s;
-	EXPECT(many, "c16 f16", ">i IDLE\r\n", "c17 I1 opaque=too-many");
+	EXPECT(many, "c16 f16", ">i IDLE\r\n", "c17 opaque=too-many");
 	EXPECT(fewer, "c16 f16 I1", "<+\r\n", "c16 f16 I1 g1 idle");
 }
 
@@ -459,7 +459,7 @@ static void an_end_sent_before_the_plus_is_an_end(void **s)
 {
 	(void)s;
 	EXPECT(">a IDLE\r\nb NOOP\r\n", "c1 f1 I1", "<+\r\n", "c1 f1 I1 g1", "<a BAD\r\n", "c1 a1 I1 g1 e1 safe");
-	EXPECT(">a IDLE\r\nDO", "c1 f1 I1", "<+\r\n", "c1 f1 I1 g1 idle", ">NE\r\n", "c1 f1 I1 g1", "<a OK\r\n", "c1 a1 I1 g1 e1 safe");
+	EXPECT(">a IDLE\r\nDO", "c1 f1 I1", "<+\r\n", "c1 f1 I1 g1", ">NE\r\n", "c1 f1 I1 g1", "<a OK\r\n", "c1 a1 I1 g1 e1 safe");
 }
 
 static void behind_a_refused_idle_comes_an_ordinary_line(void **s)
@@ -492,7 +492,7 @@ static void a_granted_idle_that_ends_by_itself_leaves_an_ordinary_line(void **s)
 	(void)s;
 	EXPECT(">a IDLE\r\n", "c1 f1 I1", "<+\r\na NO timeout\r\n", "c1 a1 I1 g1 e1 safe", ">b NOOP\r\n", "c2 a1 f1 I1 g1 e1");
 	EXPECT(">a IDLE\r\nb N", "c1 f1 I1", "<+\r\na NO\r\n", "c1 a1 I1 g1 e1", ">OOP\r\n", "c2 a1 f1 I1 g1 e1");
-	EXPECT(">a IDLE\r\nb N", "c1 f1 I1", "<+\r\n", "c1 f1 I1 g1 idle", ">OOP\r\n", "c1 f1 I1 g1", "<a NO\r\n", "c1 a1 I1 g1 e1 safe");
+	EXPECT(">a IDLE\r\nb N", "c1 f1 I1", "<+\r\n", "c1 f1 I1 g1", ">OOP\r\n", "c1 f1 I1 g1", "<a NO\r\n", "c1 a1 I1 g1 e1 safe");
 }
 
 static void the_end_of_a_granted_idle_announces_nothing(void **s)
