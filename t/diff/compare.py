@@ -3,6 +3,7 @@
 
 	compare.py ACCOUNT [--cuts N] RECORDING...		recordings
 	compare.py ACCOUNT [--cuts N] --seeds FROM TO		generated sessions: seeds FROM, FROM + 1, ... TO - 1
+	compare.py ACCOUNT [--cuts N] --rules			the sessions of test_account.py
 	compare.py ACCOUNT --covers FROM TO			whether these sessions bring about what there is to be seen
 
 Each is read as it is and in N different cuts, with --strict and without. Of a difference it prints where, and the first lines that differ; status 1.
@@ -13,6 +14,7 @@ import sys
 
 import account
 import generate
+import test_account
 
 SHOWN = 5		# differing sessions
 WANTED = {'idle=1', 'holding=1', 'safe=1', 'end', 'opaque=compress', 'opaque=starttls', 'opaque=broken-size', 'opaque=too-many', 'opaque=unsure', 'inflight=40'}
@@ -58,6 +60,9 @@ def sessions(arguments):
 	for path in arguments.recording:
 		with open(path, 'rb') as file:
 			yield path, file.read()
+	if arguments.rules:
+		for name, steps in test_account.SESSIONS + test_account.STRICT:
+			yield name, test_account.recording(steps)[0]
 	if arguments.seeds:
 		for seed in range(*arguments.seeds):
 			yield 'generate.py %d' % seed, generate.session(seed)
@@ -79,6 +84,7 @@ def main():
 	parser.add_argument('account')
 	parser.add_argument('--cuts', type=int, default=3)
 	parser.add_argument('--seeds', type=int, nargs=2)
+	parser.add_argument('--rules', action='store_true')
 	parser.add_argument('--covers', type=int, nargs=2)
 	parser.add_argument('recording', nargs='*')
 	arguments = parser.parse_args()
