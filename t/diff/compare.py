@@ -87,7 +87,7 @@ def main():
 	parser.add_argument('--rules', action='store_true')
 	parser.add_argument('--covers', type=int, nargs=2)
 	parser.add_argument('recording', nargs='*')
-	arguments = parser.parse_args()
+	arguments = parser.parse_intermixed_args()
 	if arguments.covers:
 		sys.exit(not covers(*arguments.covers))
 	n = different = 0
