@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/pool.h"
 #include "net/cidr.h"
 #include "net/conn.h"
 #include "net/timers.h"
@@ -84,6 +85,7 @@ struct session_env {
 	/* A session is gone, memory and all; called at the end of the turn. NULL: nobody asks. */
 	void (*session_gone)(struct session_env *env);
 
+	struct pool relays, blocks;	/* session_env_init's: what relaying sessions have */
 	struct session *first;		/* all sessions, newest first; session.c keeps the list */
 	struct login *oldest, *newest;	/* of those that are not logged in; admission.c keeps this list */
 	struct session_refusals refusals;

@@ -37,6 +37,7 @@ enum session_reason {
 	/* the backend's, after login */
 	SESSION_BACKEND_GONE,		/* ended the session (after a LOGOUT this is how all is well) */
 	SESSION_BACKEND_RESET,		/* connection lost with an error */
+	SESSION_UNAUTHENTICATED,	/* the client asked to become another user, or what it sent could hide that */
 	SESSION_HALF_OPEN,		/* one side has ended, the other did not follow */
 
 	/* ours */

@@ -33,6 +33,9 @@ void session_start(struct session *s);
 /* Ends it with a reason: its reply (if it has one), its log line, its counter. Twice is fine. Memory goes at the end of the turn. */
 void session_close(struct session *s, enum session_reason why);
 
+/* Once env's own fields are filled in. */
+void session_env_init(struct session_env *env);
+
 /* Before env goes: no session is left, and what is not yet said about refused ones is said. */
 void session_env_fini(struct session_env *env);
 

@@ -13,6 +13,7 @@
  * backend_dialogue.c	what is said to the backend until it has let the user in
  * backend_login.c	how the login itself is put there
  * relay.c	the bytes afterwards
+ * tracker.c	what they mean
  * login.c	what only login needs: buffers with bounds, credentials; wiped and freed when relaying starts
  *
  * A client's states and a backend's are two enums, never one.
@@ -34,6 +35,7 @@
 #include "session/env.h"
 #include "session/reasons.h"
 #include "session/session.h"
+#include "session/tracker.h"
 #include "wire/imap_caps.h"
 #include "wire/imap_command.h"
 #include "wire/imap_frame.h"
@@ -55,6 +57,7 @@
 #define CLIENT_TEXT_MAX 64		/* of each of a client's name and version that are kept */
 #define CHALLENGES_MAX 8		/* of a backend, in one login */
 #define REFERRALS_MAX 2			/* followed, in one login */
+#define HELD_MAX (64 * 1024)		/* of a client, behind a literal that the backend has not invited yet */
 #define HALF_OPEN_SECONDS 60.0		/* one side has ended, the other neither ends nor moves */
 
 enum session_step {
@@ -87,6 +90,7 @@ struct session {
 	struct timer deadline;
 	struct reap_item reap;
 	struct login *login;	/* NULL from relaying on */
+	struct relay *relay;	/* NULL until then */
 	struct backend *to;	/* where the user goes; NULL: not known yet */
 	const char *routed_by;
 	const char *mechanism;	/* of the login under way or done: "LOGIN", "PLAIN" */
@@ -204,6 +208,7 @@ struct login {
 	size_t pieces_len, piece_end[LOGIN_PIECES_MAX];
 	unsigned npieces, piece;	/* how many; which goes next */
 	char *caps_after;		/* the list after login, filtered; NULL: not heard yet */
+	bool lists_unauthenticate;	/* it was in there */
 	char *ok_text;			/* what its tagged OK said behind the code */
 };
 
@@ -224,6 +229,8 @@ enum login_reason admission_log_in(struct session *s);	/* LOGIN_OK: it is counte
 void admission_log_out(struct session *s);		/* not counted: fine */
 void admission_refused(struct session *s);		/* counts it for the next line about refusals */
 
+void admission_fini(struct session_env *env);
+
 /* ---- session.c ---- */
 void session_admit(struct session *s);	/* who the client is, is known: lets it in, or closes */
 void session_go(struct session *s, enum session_step step);
@@ -239,6 +246,7 @@ enum session_step session_login_failed(struct session *s, enum login_reason why,
 /* Writes to one side; what it does not take waits. false: more than BUF_MAX would wait, or the conn is broken. */
 bool half_write(struct half *h, const void *p, size_t n);
 bool half_flush(struct half *h);	/* false: the conn is broken */
+bool session_keep(struct session *s, struct buf **at, const char *p, size_t n);	/* behind what is there; false: more than BUF_MAX */
 
 /* ---- client_dialogue.c ---- */
 void client_greet(struct session *s);
@@ -282,8 +290,17 @@ bool backend_login_write(struct session *s, const char **why);	/* the pieces; fa
 struct span backend_login_next(struct login *l);		/* piece */
 
 /* ---- relay.c ---- */
+
+/* What only relaying needs. */
+struct relay {
+	struct tracker tracker;
+	struct buf *held;	/* the client's bytes behind a literal that the backend has not invited yet */
+};
+
 enum session_step relay_start(struct session *s);
 void relay_event(struct half *h, unsigned events);
+void relay_settle(struct session *s);	/* what is wanted of both conns */
+void relay_free(struct session *s);	/* none: fine */
 
 /* ---- session_log.c ---- */
 void session_log_refused(const struct session_env *env, enum session_reason why);

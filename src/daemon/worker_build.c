@@ -104,6 +104,7 @@ static void build_env(struct worker *w)
 		.backend_tls = backend_tls,
 		.session_gone = worker_leave_if_empty,
 	};
+	session_env_init(&w->env);
 }
 
 /* NULL: none of the listeners before it has the same policy. */

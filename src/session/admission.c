@@ -124,7 +124,7 @@ void admission_refused(struct session *s)
 	timers_start(&s->env->loop->timers, &r->tick, REFUSALS_PAUSE, on_tick);
 }
 
-void session_env_fini(struct session_env *env)
+void admission_fini(struct session_env *env)
 {
 	timers_stop(&env->loop->timers, &env->refusals.tick);
 	say_refusals(env);

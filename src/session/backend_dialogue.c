@@ -197,8 +197,11 @@ static void learn_caps(struct login *l, struct span list)
 static void keep_caps_after(struct session *s, struct span list)
 {
 	struct login *l = s->login;
+	struct imap_caps caps = { 0 };
 	struct out o;
 
+	imap_caps_parse(&caps, list);
+	l->lists_unauthenticate = imap_caps_has(&caps, IMAP_CAP_UNAUTHENTICATE);
 	mem_free(&l->caps_after);
 	l->caps_after = mem_new(list.n + 1);
 	out_init(&o, l->caps_after, list.n + 1);
@@ -707,5 +710,6 @@ void backend_dialogue_stop(struct session *s)
 	input_free(&l->back);
 	memset(&l->caps, 0, sizeof(l->caps));
 	mem_free(&l->caps_after);
+	l->lists_unauthenticate = false;
 	mem_free(&l->ok_text);
 }

@@ -30,6 +30,7 @@ const struct session_reason_text session_reasons[SESSION_NREASONS] = {
 					    "* BYE [UNAVAILABLE] Too busy, please try again later." },
 	[SESSION_BACKEND_GONE]		= { "backend-gone", "backend ended the session", 0 },
 	[SESSION_BACKEND_RESET]		= { "backend-reset", "connection to the backend was lost", 0 },
+	[SESSION_UNAUTHENTICATED]	= { "unauthenticated", "client asked for UNAUTHENTICATE, or sent what could hide it", 0 },
 	[SESSION_HALF_OPEN]		= { "half-open", "one side ended and the other did not follow", 0 },
 	[SESSION_DRAINED]		= { "drained", "the server stops",
 					    "* BYE [UNAVAILABLE] Server is going down, please reconnect." },

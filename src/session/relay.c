@@ -1,11 +1,13 @@
 /*
  * relay.c - the bytes after login, both ways.
  *
- *	client.conn --read--> scratch --write--> backend.conn        and the same the other way round
- *	                         '--what it does not take--> backend.waiting; the client is not read until that is gone
+ *	client.conn --read--> scratch --tracker--> write --> backend.conn      and the same the other way round
+ *	                                   |          '--what it does not take--> backend.waiting; the client is not read until that is gone
+ *	                                   '--what the backend has not invited--> held; the client is read on until that is full
  *
- * At most one scratch's worth waits for each side. An idle session holds nothing. The flows have their place for a tracker
- * and for splice(2): every byte of a flow passes through pass_on().
+ * At most one scratch's worth waits for each side, and one is held. An idle session holds no buffer. The tracker reads along (doc/TRACKER)
+ * and holds the client's bytes behind a synchronising literal; it changes none. What a session needs for relaying is one struct relay, as
+ * what it needed for login was one struct login.
  */
 #include <errno.h>
 
@@ -47,6 +49,12 @@ static void end_towards(struct half *other)
 	}
 }
 
+/* Something that came from the other side has not gone to h yet. */
+static bool is_owed(const struct half *h)
+{
+	return h->waiting || (!is_client(h) && h->session->relay->held);
+}
+
 static void side_ended(struct half *h)
 {
 	struct session *s = h->session;
@@ -57,38 +65,123 @@ static void side_ended(struct half *h)
 		return;
 	}
 	watch_half_open(s);
-	if (!h->other->waiting)
+	if (!is_owed(h->other))
 		end_towards(h->other);
 }
 
 /* A side takes nothing any more. A client is gone then; what a backend said before it left is still owed to the client. */
 static void went_deaf(struct half *h)
 {
+	struct session *s = h->session;
+	struct buf_pool *bufs = &s->env->loop->bufs;
+
 	if (is_client(h)) {
 		lost(h);
 		return;
 	}
-	buf_give(&h->session->env->loop->bufs, &h->waiting);
+	buf_give(bufs, &h->waiting);
+	buf_give(bufs, &s->relay->held);
 	h->finished = true;
-	watch_half_open(h->session);
+	watch_half_open(s);
+}
+
+static void write_to(struct half *h, const void *p, size_t n)
+{
+	if (n > 0 && !h->finished && !half_write(h, p, n))
+		went_deaf(h);
+}
+
+/* ---- through the tracker ---- */
+
+static uint32_t milliseconds(const struct session *s)
+{
+	return (uint32_t)(uint64_t)(s->env->loop->timers.now * 1000);
+}
+
+/* As much of the client's bytes as may go on now. Returns how many went. */
+static size_t let_up(struct session *s, const void *p, size_t n)
+{
+	enum tracker_verdict verdict;
+	size_t go;
+
+	if (tracker_is_holding(&s->relay->tracker))
+		return 0;
+	go = tracker_client(&s->relay->tracker, p, n, milliseconds(s), &verdict);
+	write_to(&s->backend, p, go);
+	if (verdict != TRACKER_END)
+		return go;
+	session_close(s, SESSION_UNAUTHENTICATED);
+	return n;
+}
+
+static void pass_up(struct session *s, const char *p, size_t n)
+{
+	size_t gone = let_up(s, p, n);
+
+	if (gone < n && !s->backend.finished)
+		session_keep(s, &s->relay->held, p + gone, n - gone);
+}
+
+/* The hold may be over: what was held is what the client says next. */
+static void go_on_with_held(struct session *s)
+{
+	struct relay *r = s->relay;
+	size_t gone;
+
+	if (s->step != STEP_RELAY || !r->held || s->backend.waiting)
+		return;
+	gone = let_up(s, r->held->data + r->held->head, buf_waiting(r->held));
+	if (r->held)	/* else the backend takes nothing any more */
+		buf_taken(r->held, gone);
+	if (buf_waiting(r->held) == 0)
+		buf_give(&s->env->loop->bufs, &r->held);
+	if (s->step == STEP_RELAY && s->client.ended && !is_owed(&s->backend))
+		end_towards(&s->backend);
+}
+
+static void pass_down(struct session *s, const void *p, size_t n)
+{
+	enum tracker_verdict verdict = tracker_server(&s->relay->tracker, p, n, milliseconds(s), NULL);
+
+	write_to(&s->client, p, n);
+	if (verdict == TRACKER_END)
+		session_close(s, SESSION_UNAUTHENTICATED);
+	go_on_with_held(s);
 }
 
 static void pass_on(struct half *from, const void *p, size_t n)
 {
 	from->bytes += n;
-	if (!from->other->finished && !half_write(from->other, p, n))
-		went_deaf(from->other);
+	if (is_client(from))
+		pass_up(from->session, p, n);
+	else
+		pass_down(from->session, p, n);
+}
+
+/* ---- events ---- */
+
+/* How many bytes may be read from h now. While the client's are held it is read on, into one buffer, so that its end is seen. */
+static size_t room_for(const struct half *h)
+{
+	const struct relay *r = h->session->relay;
+
+	if (h->ended || h->other->waiting)
+		return 0;
+	if (!is_client(h) || (!r->held && !tracker_is_holding(&r->tracker)))
+		return NET_SCRATCH;
+	return HELD_MAX - buf_waiting(r->held);
 }
 
 static void read_side(struct half *h)
 {
 	struct session *s = h->session;
 	struct net_loop *loop = s->env->loop;
+	size_t room = room_for(h);
 	ssize_t n;
 
-	if (h->ended || h->other->waiting)
+	if (room == 0)
 		return;
-	n = conn_read(&h->conn, loop->scratch, NET_SCRATCH);
+	n = conn_read(&h->conn, loop->scratch, room);
 	if (n > 0) {
 		if (h->other->ended || h->finished)
 			watch_half_open(s);
@@ -102,6 +195,7 @@ static void read_side(struct half *h)
 
 static void write_side(struct half *h)
 {
+	struct session *s = h->session;
 	size_t before = buf_waiting(h->waiting);
 
 	if (!half_flush(h)) {
@@ -109,8 +203,10 @@ static void write_side(struct half *h)
 		return;
 	}
 	if ((h->other->ended || h->other->finished) && buf_waiting(h->waiting) < before)
-		watch_half_open(h->session);
-	if (!h->waiting && h->other->ended)
+		watch_half_open(s);
+	if (!is_client(h))
+		go_on_with_held(s);
+	if (s->step == STEP_RELAY && h->other->ended && !is_owed(h))
 		end_towards(h);
 }
 
@@ -124,6 +220,38 @@ void relay_event(struct half *h, unsigned events)
 		lost(h);
 }
 
+static void want(struct half *h)
+{
+	conn_want(&h->conn, (room_for(h) > 0 ? CONN_READ : 0) | (h->waiting ? CONN_WRITE : 0));
+}
+
+void relay_settle(struct session *s)
+{
+	want(&s->client);
+	want(&s->backend);
+}
+
+/* ---- begin and end ---- */
+
+static struct relay *relay_new(struct session *s)
+{
+	struct relay *r = pool_take(&s->env->relays);
+
+	tracker_init(&r->tracker, &s->env->blocks, s->login->lists_unauthenticate);
+	return r;
+}
+
+void relay_free(struct session *s)
+{
+	struct relay *r = s->relay;
+
+	if (!r)
+		return;
+	tracker_fini(&r->tracker);
+	buf_give(&s->env->loop->bufs, &r->held);
+	pool_give(&s->env->relays, &s->relay);
+}
+
 /* What each side sent beyond the login goes on to the other; then all that only login needed is wiped and freed. */
 enum session_step relay_start(struct session *s)
 {
@@ -131,6 +259,7 @@ enum session_step relay_start(struct session *s)
 
 	s->env->nrelaying++;
 	s->to->sessions++;
+	s->relay = relay_new(s);
 	admission_leave(s);
 	session_log_login(s);
 	if (l->back.len > 0)

@@ -129,19 +129,13 @@ static void want_in_dialogue(struct session *s)
 					    (s->backend.waiting ? CONN_WRITE : 0));
 }
 
-static void want_in_relay(struct half *h)
-{
-	conn_want(&h->conn, (!h->ended && !h->other->waiting ? CONN_READ : 0) | (h->waiting ? CONN_WRITE : 0));
-}
-
 void session_settle(struct session *s)
 {
 	client_dialogue_run(s);
 	if (s->step < STEP_RELAY) {
 		want_in_dialogue(s);
 	} else if (s->step == STEP_RELAY) {
-		want_in_relay(&s->client);
-		want_in_relay(&s->backend);
+		relay_settle(s);
 	}
 }
 
@@ -336,14 +330,14 @@ enum session_step session_login_failed(struct session *s, enum login_reason why,
 /* ---- bytes ---- */
 
 /* Until the user is in, what waited may have been the login. */
-static void give_waiting(struct half *h)
+static void give_buf(struct session *s, struct buf **b)
 {
-	struct buf_pool *pool = &h->session->env->loop->bufs;
+	struct buf_pool *pool = &s->env->loop->bufs;
 
-	if (h->session->login)
-		buf_give_wiped(pool, &h->waiting);
+	if (s->login)
+		buf_give_wiped(pool, b);
 	else
-		buf_give(pool, &h->waiting);
+		buf_give(pool, b);
 }
 
 bool half_flush(struct half *h)
@@ -355,29 +349,28 @@ bool half_flush(struct half *h)
 			return errno == EAGAIN;
 		buf_taken(h->waiting, (size_t)n);
 		if (buf_waiting(h->waiting) == 0)
-			give_waiting(h);
+			give_buf(h->session, &h->waiting);
 		else if (n == 0)
 			break;
 	}
 	return true;
 }
 
-static bool half_keep(struct half *h, const char *p, size_t n)
+bool session_keep(struct session *s, struct buf **at, const char *p, size_t n)
 {
-	struct buf_pool *pool = &h->session->env->loop->bufs;
-	size_t all = buf_waiting(h->waiting) + n;
+	size_t all = buf_waiting(*at) + n;
 	struct buf *larger;
 
 	if (all > BUF_MAX)
 		return false;
-	if (!h->waiting || h->waiting->cap < all) {
-		larger = buf_take(pool, all);
-		if (h->waiting)
-			buf_append(larger, h->waiting->data + h->waiting->head, buf_waiting(h->waiting));
-		give_waiting(h);
-		h->waiting = larger;
+	if (!*at || (*at)->cap < all) {
+		larger = buf_take(&s->env->loop->bufs, all);
+		if (*at)
+			buf_append(larger, (*at)->data + (*at)->head, buf_waiting(*at));
+		give_buf(s, at);
+		*at = larger;
 	}
-	return buf_append(h->waiting, p, n) == n;
+	return buf_append(*at, p, n) == n;
 }
 
 bool half_write(struct half *h, const void *p, size_t n)
@@ -391,10 +384,23 @@ bool half_write(struct half *h, const void *p, size_t n)
 			return false;
 		done = 0;
 	}
-	return (size_t)done == n || half_keep(h, (const char *)p + done, n - (size_t)done);
+	return (size_t)done == n || session_keep(h->session, &h->waiting, (const char *)p + done, n - (size_t)done);
 }
 
 /* ---- life and death ---- */
+
+void session_env_init(struct session_env *env)
+{
+	pool_init(&env->relays, sizeof(struct relay));
+	pool_init(&env->blocks, tracker_block_size);
+}
+
+void session_env_fini(struct session_env *env)
+{
+	admission_fini(env);
+	pool_fini(&env->relays);
+	pool_fini(&env->blocks);
+}
 
 struct session *session_new(struct session_env *env, const struct session_listener *listener, const struct addr *peer)
 {
@@ -455,6 +461,7 @@ static void free_session(struct reap_item *item)
 	struct session_env *env = s->env;
 
 	login_free(&s->login);
+	relay_free(s);
 	mem_free(&s->user);
 	mem_free(&s->auth);
 	mem_free(&s->client_name);

@@ -290,12 +290,14 @@ size_t tracker_client(struct tracker *t, const void *data, size_t n, uint32_t no
 	assert(!tracker_is_holding(t));
 	*verdict = TRACKER_PASS;
 	while (at < n && !t->opaque) {
+		size_t line = at;
+
 		at += scan_client(t, p + at, n - at, &ev);
 		if (ev == IMAP_FRAME_MORE)
 			continue;
 		if (!client_line(t, ev, now)) {
 			*verdict = TRACKER_END;
-			return at - 1;	/* without its LF it is no line to the server */
+			return line;	/* if a part of it went on before, it is no line to the server without its LF */
 		}
 		if (tracker_is_holding(t)) {
 			*verdict = TRACKER_HOLD;

@@ -203,6 +203,7 @@ struct stage *stage_new(size_t room_a_turn)
 		.backend_tls = env_backend_tls,
 		.session_gone = env_session_gone,
 	};
+	session_env_init(&st->env);
 	addr_parse_ip(&st->from, span_of("192.0.2.7"));
 	log_set_level(LOG_LEVEL_DEBUG);
 	log_set_tap(tap, st);

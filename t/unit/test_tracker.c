@@ -201,7 +201,10 @@ static void run_items(const char *const *items, size_t n)
 static void expect_as_whole(const char *const *items, size_t n)
 {
 	run_items(items, n);
-	assert_int_equal(run.passed.n, whole.passed.n);
+	if (run.over)	/* of the line that ended it some may have gone on, but never its LF */
+		assert_null(memchr(run.passed.text + whole.passed.n, '\n', run.passed.n - whole.passed.n));
+	else
+		assert_int_equal(run.passed.n, whole.passed.n);
 	assert_memory_equal(run.passed.text, whole.passed.text, whole.passed.n);
 	assert_string_equal(run.done, whole.done);
 	assert_int_equal(run.ndone, whole.ndone);
@@ -674,11 +677,11 @@ static void an_opaque_session_is_not_looked_at(void **s)
 	assert_int_equal(whole.passed.n, 8 + 6 + 20 + 16 + 5 + 8 + 9 + 18);
 }
 
-static void unauthenticate_ends_the_session_before_its_line_s_end(void **s)
+static void unauthenticate_ends_the_session_before_its_line(void **s)
 {
 	(void)s;
 	EXPECT(">a X\r\nb UNAUTHENTICATE\r\nc X\r\n", "end");
-	assert_int_equal(whole.passed.n, strlen("a X\r\nb UNAUTHENTICATE\r"));
+	assert_int_equal(whole.passed.n, strlen("a X\r\n"));
 	EXPECT("> (  unauthenticate {3+}\n", "end");
 	EXPECT(">a IDLE\r\nb UNAUTHENTICATE\r\n", "end");
 	EXPECT(">a IDLE\r\n", "c1 f1 I1", "<+\r\n", "c1 f1 I1 g1 idle safe", ">DONE UNAUTHENTICATE\r\n", "end");
@@ -693,7 +696,7 @@ static void where_the_backend_lists_unauthenticate_the_client_makes_nothing_opaq
 
 	(void)s;
 	EXPECT(">a XFOO {3+}\r\nabc\r\n", "end");
-	assert_int_equal(whole.passed.n, strlen("a XFOO {3+}\r"));
+	assert_int_equal(whole.passed.n, 0);
 	EXPECT(">a LOGIN {99999999999999999999}\r\n", "end");
 	EXPECT(many, "end");
 	EXPECT(compress, "end");
@@ -879,8 +882,8 @@ int main(void)
 		LENIENT(compress_and_starttls_that_succeed_make_opaque),
 		LENIENT(compress_among_the_rest_makes_opaque_at_once),
 		LENIENT(an_opaque_session_is_not_looked_at),
-		LENIENT(unauthenticate_ends_the_session_before_its_line_s_end),
-		STRICT(unauthenticate_ends_the_session_before_its_line_s_end),
+		LENIENT(unauthenticate_ends_the_session_before_its_line),
+		STRICT(unauthenticate_ends_the_session_before_its_line),
 		STRICT(where_the_backend_lists_unauthenticate_the_client_makes_nothing_opaque),
 		STRICT(where_it_does_the_server_still_may),
 		LENIENT(a_session_is_safe_between_commands_only),
