@@ -51,6 +51,9 @@ struct backend {
 
 	/* Written by workers, read by anyone. */
 	atomic_uint sessions;		/* relaying now */
+	atomic_uint idle;		/* of them, in IDLE */
+	atomic_uint opaque;		/* of them, not followed any more */
+	atomic_ullong commands;		/* relayed since the start */
 	/* enum imap_cap: what it listed last before a login, under its final TLS, and is of use; with BACKEND_CAPS_KNOWN */
 	atomic_uint caps;
 	atomic_bool id_warned;		/* it was said in the log that this backend does not trust our ID */

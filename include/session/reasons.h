@@ -40,6 +40,12 @@ enum session_reason {
 	SESSION_UNAUTHENTICATED,	/* the client asked to become another user, or what it sent could hide that */
 	SESSION_HALF_OPEN,		/* one side has ended, the other did not follow */
 
+	/* whoever's, after login */
+	SESSION_IDLE_TIMEOUT,		/* neither side said anything */
+	SESSION_COMMAND_TIMEOUT,	/* a command was not answered */
+	SESSION_CLIENT_SLOW_LITERAL,	/* it owed bytes of a literal */
+	SESSION_CLIENT_STALLED,		/* it took nothing of what waited for it */
+
 	/* ours */
 	SESSION_DRAINED,		/* the server stops: not logged in, or time is up */
 	SESSION_STOPPED,		/* at once, by a second SIGTERM */

@@ -39,7 +39,8 @@ void session_env_init(struct session_env *env);
 /* Before env goes: no session is left, and what is not yet said about refused ones is said. */
 void session_env_fini(struct session_env *env);
 
-/* Drains: sessions that are not logged in end now with BYE; env->draining is set, new logins are refused. */
+/* Drains: env->draining is set, new logins are refused. Sessions end with BYE: those that are not logged in now, the others
+ * each at its next safe point. */
 void session_drain_all(struct session_env *env);
 
 /* Ends every session with this reason. */

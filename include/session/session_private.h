@@ -13,6 +13,7 @@
  * backend_dialogue.c	what is said to the backend until it has let the user in
  * backend_login.c	how the login itself is put there
  * relay.c	the bytes afterwards
+ * relay_watch.c	what must not last for ever there
  * tracker.c	what they mean
  * login.c	what only login needs: buffers with bounds, credentials; wiped and freed when relaying starts
  *
@@ -59,6 +60,8 @@
 #define REFERRALS_MAX 2			/* followed, in one login */
 #define HELD_MAX (64 * 1024)		/* of a client, behind a literal that the backend has not invited yet */
 #define HALF_OPEN_SECONDS 60.0		/* one side has ended, the other neither ends nor moves */
+#define STALLED_SECONDS (31 * 60.0)	/* a client takes nothing of what waits for it */
+#define LIFT_SECONDS 60.0		/* the same, and TCP shall not take it for dead: conn_lift_user_timeout */
 
 enum session_step {
 	STEP_PROXY, STEP_TLS, STEP_COMMAND, STEP_ROUTE, STEP_CONNECT, STEP_LOGIN, STEP_PENALTY, STEP_RELAY, STEP_GONE, STEP_N
@@ -294,15 +297,38 @@ struct span backend_login_next(struct login *l);		/* piece */
 /* What only relaying needs. */
 struct relay {
 	struct tracker tracker;
+	struct session *session;
 	struct buf *held;	/* the client's bytes behind a literal that the backend has not invited yet */
+	uint64_t commands;	/* of the tracker's, those that the backend counts */
+	bool idle, opaque;	/* and it counts us as such */
+
+	/* For relay_watch, in relay_now's milliseconds. */
+	struct {
+		uint32_t said;	/* when it last said something */
+		uint32_t took;	/* ... and took something of what waits for it, or something began to wait */
+	} client, backend;
+	uint32_t held_since;	/* while the tracker holds */
 };
 
 enum session_step relay_start(struct session *s);
 void relay_event(struct half *h, unsigned events);
-void relay_settle(struct session *s);	/* what is wanted of both conns */
+void relay_settle(struct session *s);	/* ends every event: counts, watches, sets what is wanted of both conns; may end the session */
+void relay_give_up(struct session *s);	/* no answer comes to a synchronising literal */
+bool relay_is_safe(const struct session *s);	/* nothing would be torn: a safe point, and all is said */
+bool relay_may_speak(const struct session *s);	/* a line of ours to the client would be one */
+void relay_end(struct session *s);	/* the session ends: nobody counts it any more */
 void relay_free(struct session *s);	/* none: fine */
 
+static inline uint32_t relay_now(const struct session *s)
+{
+	return (uint32_t)(uint64_t)(s->env->loop->timers.now * 1000);
+}
+
+/* ---- relay_watch.c ---- */
+void relay_watch(struct session *s);	/* at the end of an event */
+
 /* ---- session_log.c ---- */
+void session_log_slow(const struct session *s, enum imap_line_verb verb, uint32_t ms);
 void session_log_refused(const struct session_env *env, enum session_reason why);
 void session_log_end(struct session *s, const char *detail);
 void session_log_login(const struct session *s);

@@ -93,6 +93,7 @@ enum tracker_verdict tracker_give_up(struct tracker *t);
 bool tracker_is_holding(const struct tracker *t);
 bool tracker_is_safe(const struct tracker *t);		/* rule 22 */
 bool tracker_is_idle(const struct tracker *t);		/* an IDLE is granted, and no byte of its end has come */
+bool tracker_server_rests(const struct tracker *t);	/* its last response is whole, or was when the session became opaque */
 bool tracker_client_owes(const struct tracker *t);	/* bytes of a literal that the server waits for */
 size_t tracker_in_flight(const struct tracker *t);	/* commands; 0 when opaque */
 

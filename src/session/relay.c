@@ -24,19 +24,29 @@ static void lost(struct half *h)
 	session_close(h->session, is_client(h) ? SESSION_CLIENT_GONE : SESSION_BACKEND_RESET);
 }
 
-static void on_half_open(struct timer *t)
-{
-	struct session *s = CONTAINER_OF(t, struct session, deadline);
+/* ---- when bytes have moved last, for relay_watch ---- */
 
-	session_close(s, SESSION_HALF_OPEN);
-	session_settle(s);
+static void note_said(struct half *h)
+{
+	struct relay *r = h->session->relay;
+
+	if (is_client(h))
+		r->client.said = relay_now(h->session);
+	else
+		r->backend.said = relay_now(h->session);
 }
 
-/* One side has ended: the other must end or move before long. */
-static void watch_half_open(struct session *s)
+static void note_took(struct half *h)
 {
-	timers_start(&s->env->loop->timers, &s->deadline, HALF_OPEN_SECONDS, on_half_open);
+	struct relay *r = h->session->relay;
+
+	if (is_client(h))
+		r->client.took = relay_now(h->session);
+	else
+		r->backend.took = relay_now(h->session);
 }
+
+/* ---- ends ---- */
 
 /* h has ended and all it said is delivered. A backend that ends ends the session; a client may still be waiting for answers. */
 static void end_towards(struct half *other)
@@ -64,7 +74,7 @@ static void side_ended(struct half *h)
 		session_close(s, SESSION_CLIENT_GONE);
 		return;
 	}
-	watch_half_open(s);
+	note_took(h->other);	/* it must end or move before long */
 	if (!is_owed(h->other))
 		end_towards(h->other);
 }
@@ -82,21 +92,20 @@ static void went_deaf(struct half *h)
 	buf_give(bufs, &h->waiting);
 	buf_give(bufs, &s->relay->held);
 	h->finished = true;
-	watch_half_open(s);
+	note_took(h);
 }
 
 static void write_to(struct half *h, const void *p, size_t n)
 {
+	bool waited = h->waiting;
+
 	if (n > 0 && !h->finished && !half_write(h, p, n))
 		went_deaf(h);
+	if (!waited && h->waiting)
+		note_took(h);
 }
 
 /* ---- through the tracker ---- */
-
-static uint32_t milliseconds(const struct session *s)
-{
-	return (uint32_t)(uint64_t)(s->env->loop->timers.now * 1000);
-}
 
 /* As much of the client's bytes as may go on now. Returns how many went. */
 static size_t let_up(struct session *s, const void *p, size_t n)
@@ -106,8 +115,10 @@ static size_t let_up(struct session *s, const void *p, size_t n)
 
 	if (tracker_is_holding(&s->relay->tracker))
 		return 0;
-	go = tracker_client(&s->relay->tracker, p, n, milliseconds(s), &verdict);
+	go = tracker_client(&s->relay->tracker, p, n, relay_now(s), &verdict);
 	write_to(&s->backend, p, go);
+	if (verdict == TRACKER_HOLD)
+		s->relay->held_since = relay_now(s);
 	if (verdict != TRACKER_END)
 		return go;
 	session_close(s, SESSION_UNAUTHENTICATED);
@@ -139,9 +150,25 @@ static void go_on_with_held(struct session *s)
 		end_towards(&s->backend);
 }
 
+void relay_give_up(struct session *s)
+{
+	if (tracker_give_up(&s->relay->tracker) == TRACKER_END)
+		session_close(s, SESSION_UNAUTHENTICATED);
+	go_on_with_held(s);
+}
+
+static void on_answered(struct tracker *t, enum imap_line_verb verb, uint32_t ms)
+{
+	const struct session *s = CONTAINER_OF(t, struct relay, tracker)->session;
+
+	if (ms > s->env->times.slow * 1000 && verb != IMAP_LINE_IDLE)
+		session_log_slow(s, verb, ms);
+}
+
 static void pass_down(struct session *s, const void *p, size_t n)
 {
-	enum tracker_verdict verdict = tracker_server(&s->relay->tracker, p, n, milliseconds(s), NULL);
+	tracker_done_fn *done = s->env->times.slow > 0 ? on_answered : NULL;
+	enum tracker_verdict verdict = tracker_server(&s->relay->tracker, p, n, relay_now(s), done);
 
 	write_to(&s->client, p, n);
 	if (verdict == TRACKER_END)
@@ -183,8 +210,7 @@ static void read_side(struct half *h)
 		return;
 	n = conn_read(&h->conn, loop->scratch, room);
 	if (n > 0) {
-		if (h->other->ended || h->finished)
-			watch_half_open(s);
+		note_said(h);
 		pass_on(h, loop->scratch, (size_t)n);
 	} else if (n == 0) {
 		side_ended(h);
@@ -202,8 +228,8 @@ static void write_side(struct half *h)
 		went_deaf(h);
 		return;
 	}
-	if ((h->other->ended || h->other->finished) && buf_waiting(h->waiting) < before)
-		watch_half_open(s);
+	if (buf_waiting(h->waiting) < before)
+		note_took(h);
 	if (!is_client(h))
 		go_on_with_held(s);
 	if (s->step == STEP_RELAY && h->other->ended && !is_owed(h))
@@ -225,8 +251,61 @@ static void want(struct half *h)
 	conn_want(&h->conn, (room_for(h) > 0 ? CONN_READ : 0) | (h->waiting ? CONN_WRITE : 0));
 }
 
+bool relay_is_safe(const struct session *s)
+{
+	return tracker_is_safe(&s->relay->tracker) && !s->client.waiting;
+}
+
+/* What UNAUTHENTICATE might hide in has made it opaque just now. */
+bool relay_may_speak(const struct session *s)
+{
+	const struct tracker *t = &s->relay->tracker;
+
+	return (!t->opaque || s->why == SESSION_UNAUTHENTICATED) && tracker_server_rests(t) && !s->client.waiting;
+}
+
+/* ---- what the backend counts of us: changes only, for others write there too ---- */
+
+static void count(atomic_uint *at, bool *counted, bool is)
+{
+	if (*counted == is)
+		return;
+	*counted = is;
+	if (is)
+		atomic_fetch_add_explicit(at, 1, memory_order_relaxed);
+	else
+		atomic_fetch_sub_explicit(at, 1, memory_order_relaxed);
+}
+
+static void count_commands(struct session *s)
+{
+	struct relay *r = s->relay;
+	uint64_t more = r->tracker.commands - r->commands;
+
+	r->commands += more;
+	if (more > 0)
+		atomic_fetch_add_explicit(&s->to->commands, more, memory_order_relaxed);
+}
+
+static void count_state(struct session *s)
+{
+	struct relay *r = s->relay;
+
+	count(&s->to->idle, &r->idle, tracker_is_idle(&r->tracker));
+	count(&s->to->opaque, &r->opaque, r->tracker.opaque != TRACKER_CLEAR);
+	count_commands(s);
+}
+
 void relay_settle(struct session *s)
 {
+	if (s->env->draining && relay_is_safe(s)) {
+		session_close(s, SESSION_DRAINED);
+		return;
+	}
+	count_state(s);
+	if (!s->client.waiting)
+		conn_lift_user_timeout(&s->client.conn, false);
+	relay_watch(s);
 	want(&s->client);
 	want(&s->backend);
 }
@@ -238,7 +317,20 @@ static struct relay *relay_new(struct session *s)
 	struct relay *r = pool_take(&s->env->relays);
 
 	tracker_init(&r->tracker, &s->env->blocks, s->login->lists_unauthenticate);
+	r->session = s;
+	r->client.said = r->client.took = r->backend.said = r->backend.took = relay_now(s);
 	return r;
+}
+
+void relay_end(struct session *s)
+{
+	struct relay *r = s->relay;
+
+	s->env->nrelaying--;
+	atomic_fetch_sub_explicit(&s->to->sessions, 1, memory_order_relaxed);
+	count(&s->to->idle, &r->idle, false);
+	count(&s->to->opaque, &r->opaque, false);
+	count_commands(s);
 }
 
 void relay_free(struct session *s)

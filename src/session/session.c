@@ -508,6 +508,11 @@ static void close_conns(struct session *s, enum session_step was)
 	buf_give(pool, &s->client.waiting);
 }
 
+static bool may_speak(const struct session *s)
+{
+	return s->step == STEP_RELAY ? relay_may_speak(s) : s->step > STEP_TLS;
+}
+
 void session_close(struct session *s, enum session_reason why)
 {
 	enum session_step was = s->step;
@@ -521,13 +526,12 @@ void session_close(struct session *s, enum session_reason why)
 		admission_refused(s);
 	else
 		session_log_end(s, s->env->loop->failure);
-	if (bye && was < STEP_RELAY && was > STEP_TLS)
+	if (bye && may_speak(s))
 		client_say(s, bye);
 	s->step = STEP_GONE;
 	timers_stop(&s->env->loop->timers, &s->deadline);
 	if (was == STEP_RELAY) {
-		s->env->nrelaying--;
-		s->to->sessions--;
+		relay_end(s);
 	} else {
 		route_cancel(&s->login->query);
 		admission_leave(s);
@@ -538,24 +542,25 @@ void session_close(struct session *s, enum session_reason why)
 	reap_later(&s->env->loop->reap, &s->reap, free_session);
 }
 
-static void close_those(struct session_env *env, enum session_reason why, enum session_step below)
+static bool may_end(const struct session *s)
 {
-	struct session *s, *next;
-
-	for (s = env->first; s; s = next) {
-		next = s->next;
-		if (s->step < below)
-			session_close(s, why);
-	}
+	return s->step < STEP_RELAY || relay_is_safe(s);
 }
 
 void session_drain_all(struct session_env *env)
 {
+	struct session *s, *next;
+
 	env->draining = true;
-	close_those(env, SESSION_DRAINED, STEP_RELAY);
+	for (s = env->first; s; s = next) {
+		next = s->next;
+		if (may_end(s))
+			session_close(s, SESSION_DRAINED);
+	}
 }
 
 void session_close_all(struct session_env *env, enum session_reason why)
 {
-	close_those(env, why, STEP_N);
+	while (env->first)
+		session_close(env->first, why);
 }

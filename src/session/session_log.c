@@ -76,6 +76,14 @@ static bool has_detail(enum session_reason why)
 	return why == SESSION_CLIENT_TLS_FAILED || why == SESSION_PROXY_BAD || why == SESSION_BACKEND_RESET;
 }
 
+static void log_tracked(struct log_line *l, const struct tracker *t)
+{
+	log_num(l, "commands", t->commands);
+	log_num(l, "idles", t->idles_granted);
+	if (t->opaque)
+		log_str(l, "opaque", tracker_opaque_name((enum tracker_opaque)t->opaque));
+}
+
 void session_log_end(struct session *s, const char *detail)
 {
 	struct log_line l;
@@ -89,6 +97,7 @@ void session_log_end(struct session *s, const char *detail)
 		log_num(&l, "in", s->client.bytes);
 		log_num(&l, "out", s->backend.bytes);
 		log_str(&l, "relay", "copy");
+		log_tracked(&l, &s->relay->tracker);
 	} else {
 		log_str(&l, "while", session_doing(s));
 	}
@@ -104,6 +113,18 @@ void session_log_end(struct session *s, const char *detail)
 	log_str(&l, "why", session_reasons[s->why].log);
 	if (has_detail(s->why) && detail[0])
 		log_field(&l, "detail", span_of(detail));
+	log_end(&l);
+}
+
+void session_log_slow(const struct session *s, enum imap_line_verb verb, uint32_t ms)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_WARN, "slow-command");
+	log_who(&l, s);
+	log_str(&l, "backend", s->to->name);
+	log_str(&l, "command", imap_line_verb_name(verb));
+	log_seconds(&l, "seconds", ms / 1000.0);
 	log_end(&l);
 }
 

@@ -546,6 +546,11 @@ bool tracker_is_safe(const struct tracker *t)
 	return tracker_in_flight(t) == 0 || (tracker_in_flight(t) == 1 && tracker_is_idle(t));
 }
 
+bool tracker_server_rests(const struct tracker *t)
+{
+	return imap_frame_at_start(&t->down);
+}
+
 bool tracker_client_owes(const struct tracker *t)
 {
 	return tracker_literal_left(t, TRACKER_CLIENT) > 0;

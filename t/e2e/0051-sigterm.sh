@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# SIGTERM: listeners go, who is not logged in hears BYE, the others have drain-timeout; exit status 0. A second one ends it at once.
+# SIGTERM: listeners go, who is not logged in hears BYE, a command that is under way has drain-timeout (0160-drain.sh tells more); exit status 0.
+# A second one ends it at once.
 . "$(dirname "$0")/../lib/e2e.sh"
 
 dovecot_up mb1
@@ -38,17 +39,15 @@ END
 S: ^\* OK
 C: a LOGIN anna "$PASSWORD"
 S: ^a OK
-TOUCH $SCRATCH/user.on
-WAIT $SCRATCH/told
 C: b NOOP
 S: ^b OK
 C: c APPEND INBOX {21}
 S: ^\+
+TOUCH $SCRATCH/user.on
+WAIT $SCRATCH/told
 C: Subject: x\r\n\r\nhello\r\n
 S: ^c OK
-C: d LOGOUT
-S: ^\* BYE
-S: ^d OK
+S: ^\* BYE \[UNAVAILABLE\]
 CLOSED
 END
 	for who in stranger secured user; do
@@ -61,7 +60,7 @@ END
 	ok "no new client is let in" wait_for 5 refused "$at"
 	ok "the daemon waits for the user" kill -0 "$pid"
 	touch "$SCRATCH/told"
-	ok "who goes on undisturbed and logs out" talked user
+	ok "who goes on undisturbed until the message is stored" talked user
 	ok "then it ends by itself" wait_for 5 gone "$pid"
 	sluice_has_ended
 	rm -f "$SCRATCH"/*.on "$SCRATCH/told"
@@ -77,8 +76,11 @@ END
 S: ^\* OK
 C: a LOGIN anna "$PASSWORD"
 S: ^a OK
+C: b APPEND INBOX {21}
+S: ^\+
 TOUCH $SCRATCH/user.on
-CLOSED*
+S: ^\* BYE \[UNAVAILABLE\]
+CLOSED
 END
 		wait_for 5 test -e "$SCRATCH/user.on"
 		kill -TERM "$pid"

@@ -9,7 +9,7 @@
 #include "words.h"
 
 #define TABLE_MAX 16384
-#define CELL_MAX 128
+#define CELL_MAX 320
 #define CELL_SHOWN 8	/* "01 02 03"; then how many more */
 
 /* As the log's while="..." has them; a session that ends without one was relaying, a login that fails without one was at its start, and

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/mem.h"
 #include "words.h"
 
 static void show_expected(struct scene *sc, struct fake *f, struct span args)
@@ -59,6 +60,54 @@ void is_not_read(struct scene *sc, struct span args)
 	(void)args;
 	if (wants_read(sc))
 		stage_fail(sc->stage, "it is read");
+}
+
+static bool lifted(struct scene *sc)
+{
+	struct fake *f = scene_open_side(sc);
+
+	return f && f->conn->lifted;
+}
+
+void is_lifted(struct scene *sc, struct span args)
+{
+	(void)args;
+	if (!lifted(sc))
+		stage_fail(sc->stage, "TCP would give it up");
+}
+
+void is_not_lifted(struct scene *sc, struct span args)
+{
+	(void)args;
+	if (lifted(sc))
+		stage_fail(sc->stage, "TCP would not give it up");
+}
+
+/* What a backend counts. */
+void counts(struct scene *sc, struct span args)
+{
+	struct span word, v;
+	struct backend *b = words_next(&args, &word) ? cluster_find_backend(sc->stage->cluster, word) : NULL;
+	const struct {
+		const char *name;
+		uint64_t is;
+	} all[] = {
+		{ "sessions", b ? atomic_load(&b->sessions) : 0 }, { "idle", b ? atomic_load(&b->idle) : 0 },
+		{ "opaque", b ? atomic_load(&b->opaque) : 0 }, { "commands", b ? atomic_load(&b->commands) : 0 },
+	};
+
+	if (!b)
+		scene_bad_word(sc, args);
+	while (words_next(&args, &word)) {
+		size_t i = 0;
+
+		while (i < ARRAY_LEN(all) && !words_value(word, all[i].name, &v))
+			i++;
+		if (i == ARRAY_LEN(all))
+			scene_bad_word(sc, word);
+		else if (strtoull(v.p, NULL, 10) != all[i].is)
+			stage_fail(sc->stage, "%s are %llu", all[i].name, (unsigned long long)all[i].is);
+	}
 }
 
 void dials(struct scene *sc, struct span args)

@@ -258,6 +258,27 @@ void given_auth_failure_delay(struct scene *sc, struct span args)
 	sc->stage->env.times.penalty = strtod(args.p, NULL);
 }
 
+void given_times(struct scene *sc, struct span args)
+{
+	struct session_times *t = &sc->stage->env.times;
+	const struct {
+		const char *name;
+		double *at;
+	} all[] = { { "idle", &t->idle }, { "literal", &t->literal }, { "command", &t->command }, { "slow", &t->slow } };
+	struct span word, v;
+
+	while (words_next(&args, &word)) {
+		size_t i = 0;
+
+		while (i < ARRAY_LEN(all) && !words_value(word, all[i].name, &v))
+			i++;
+		if (i < ARRAY_LEN(all))
+			*all[i].at = strtod(v.p, NULL);
+		else
+			scene_bad_word(sc, word);
+	}
+}
+
 void given_clients_from(struct scene *sc, struct span args)
 {
 	if (!addr_parse_ip(&sc->stage->from, args))

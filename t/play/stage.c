@@ -341,6 +341,11 @@ void stage_wait(struct stage *st, double seconds)
 
 /* ---- the end ---- */
 
+static bool still_counts(struct backend *b)
+{
+	return atomic_load(&b->sessions) || atomic_load(&b->idle) || atomic_load(&b->opaque);
+}
+
 void stage_check_empty(struct stage *st)
 {
 	if (st->env.first || st->env.nsessions || st->env.nrelaying)
@@ -356,6 +361,6 @@ void stage_check_empty(struct stage *st)
 	if (limits_not_logged_in(st->env.limits) || (!st->limits.connections_per_second && limits_entries(st->env.limits)))
 		stage_fail(st, "the limits still count somebody");
 	for (size_t i = 0; i < st->cluster->nbackends; i++)
-		if (atomic_load(&st->cluster->backends[i]->sessions))
+		if (still_counts(st->cluster->backends[i]))
 			stage_fail(st, "backend %s still counts a session", st->cluster->backends[i]->name);
 }

@@ -63,6 +63,7 @@ verb_fn given_trusted_proxies;
 verb_fn given_trusted_networks;
 verb_fn given_limits;
 verb_fn given_auth_failure_delay;
+verb_fn given_times;
 verb_fn given_clients_from;
 verb_fn given_no_tls_context;
 
@@ -89,6 +90,9 @@ verb_fn hears;
 verb_fn is_marked;
 verb_fn is_read;
 verb_fn is_not_read;
+verb_fn is_lifted;
+verb_fn is_not_lifted;
+verb_fn counts;
 verb_fn dials;
 verb_fn buffers;
 verb_fn logs;
