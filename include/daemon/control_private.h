@@ -37,7 +37,7 @@ struct control {
 	struct settings *settings;
 	enum control_state state;
 	struct ev_loop *loop;
-	ev_signal term, interrupt, hup;
+	ev_signal term, interrupt, hup, usr1;
 	struct files files;
 	struct file_watch watch;	/* of the certificates' files */
 	ev_timer tickets;		/* the next change of random ticket keys */

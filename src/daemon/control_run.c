@@ -14,6 +14,7 @@
 #include "base/mailbox.h"
 #include "base/mem.h"
 #include "daemon/settings.h"
+#include "route/limits.h"
 
 #define TELL_PATIENCE 0.2	/* seconds for a worker to take a mail */
 #define MAIL_BATCH 64		/* mails a turn of one worker */
@@ -63,6 +64,54 @@ static void hand_out(enum worker_mail kind, void *arg)
 
 /* ---- signals ---- */
 
+/* What a backend counts, or all of them. */
+struct tally {
+	uint64_t sessions, idle, opaque, commands;
+};
+
+static struct tally tally_of(const struct backend *b)
+{
+	return (struct tally){
+		.sessions = atomic_load_explicit(&b->sessions, memory_order_relaxed),
+		.idle = atomic_load_explicit(&b->idle, memory_order_relaxed),
+		.opaque = atomic_load_explicit(&b->opaque, memory_order_relaxed),
+		.commands = atomic_load_explicit(&b->commands, memory_order_relaxed),
+	};
+}
+
+/* backend NULL: the line of all. */
+static void log_tally(const struct tally *t, const char *backend, unsigned not_logged_in)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_INFO, "status");
+	log_str(&l, "backend", backend);
+	log_num(&l, "sessions", t->sessions);
+	log_num(&l, "idle", t->idle);
+	log_num(&l, "opaque", t->opaque);
+	log_num(&l, "commands", t->commands);
+	if (!backend)
+		log_num(&l, "not-logged-in", not_logged_in);
+	log_end(&l);
+}
+
+static void log_status(const struct control *c)
+{
+	const struct cluster *cluster = c->settings->cluster;
+	struct tally all = { 0 };
+
+	for (size_t i = 0; i < cluster->nbackends; i++) {
+		struct tally t = tally_of(cluster->backends[i]);
+
+		log_tally(&t, cluster->backends[i]->name, 0);
+		all.sessions += t.sessions;
+		all.idle += t.idle;
+		all.opaque += t.opaque;
+		all.commands += t.commands;
+	}
+	log_tally(&all, NULL, limits_not_logged_in(c->limits));
+}
+
 static uint64_t logged_in(const struct settings *s)
 {
 	uint64_t n = 0;
@@ -100,6 +149,12 @@ static void on_stop_signal(struct ev_loop *ev, ev_signal *w, int events)
 		drain(c);
 	else if (c->state == CONTROL_DRAINING)
 		stop(c);
+}
+
+static void on_status_signal(struct ev_loop *ev, ev_signal *w, int events)
+{
+	(void)ev, (void)events;
+	log_status(w->data);
 }
 
 static void on_reload_signal(struct ev_loop *ev, ev_signal *w, int events)
@@ -168,6 +223,7 @@ void control_watch_signals(struct control *c)
 	watch_signal(c, &c->term, SIGTERM, on_stop_signal);
 	watch_signal(c, &c->interrupt, SIGINT, on_stop_signal);
 	watch_signal(c, &c->hup, SIGHUP, on_reload_signal);
+	watch_signal(c, &c->usr1, SIGUSR1, on_status_signal);
 }
 
 void control_unwatch_signals(struct control *c)
@@ -175,6 +231,7 @@ void control_unwatch_signals(struct control *c)
 	ev_signal_stop(c->loop, &c->term);
 	ev_signal_stop(c->loop, &c->interrupt);
 	ev_signal_stop(c->loop, &c->hup);
+	ev_signal_stop(c->loop, &c->usr1);
 }
 
 /* ---- mail ---- */
