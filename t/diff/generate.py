@@ -33,6 +33,11 @@ NOT_UNAUTHENTICATES = ['UNAUTHENTICATE', ' UNAUTHENTICATE', 'a x UNAUTHENTICATE'
 UNTAGGED = ['* 1 EXISTS', '* 3 FETCH (FLAGS (\\Seen))', '* FLAGS ()', '* OK', '* ok hello', '* OK {5}', '* NO {99999999999999999999}', '* PREAUTH {3}', '* OKAY', '*', '* ', '*OK x', '* BADGE x',
 	'* BYEBYE', '*  BAD', '* BAD\tx', '* BY', '* B\rAD', '* SEARCH 1 2', '* \x00', '* BAD\r']
 
+CLIENT_SOUP = ['a', 'b', 'a1', ' ', ' ', ' ', '\r\n', '\r\n', '\r\n', '\n', '\r', 'IDLE', 'idle\r\n', 'DONE\r\n', 'NOOP', 'APPEND', 'UID', 'FETCH', 'LOGIN', 'XYZZY', '{3}\r\n', '{3+}\r\n', '{0}\r\n',
+	'{1-}\r\n', '~{2}\r\n', '{5}\n', 'xyz', '*', '+', '{', '}', '0', '\x00', '\xff', 'a NOOP\r\n', 'b APPEND {3}\r\n', 'a IDLE\r\n', 'c LOGIN {2+}\r\n']
+SERVER_SOUP = ['a', 'b', 'a1', 'c', ' ', ' ', '\r\n', '\r\n', '\r\n', '\n', '\r', 'OK', 'NO', 'BAD', 'BYE', '*', '* ', '+', '+ \r\n', '+ \r\n', '* BAD\r\n', '* BYE x\r\n', 'a OK\r\n', 'a NO\r\n', 'b OK\r\n', 'c BAD\r\n', '{3}\r\n',
+	'{3+}\r\n', '{0}\r\n', '~{2}\r\n', '{5}\n', 'xyz', '{', '}', '0', '\x00', '\xff', '* 1 EXISTS\r\n', '* X {1}\r\n']
+
 
 class Generator:
 	def __init__(self, seed):
@@ -42,7 +47,8 @@ class Generator:
 		self.next_tag = 0
 		steps = (self.commands, self.commands, self.answers, self.answers, self.untagged, self.data, self.literal_waiting, self.literal_waiting, self.literal_at_once,
 			self.idle, self.idle, self.idle_twisted, self.idles, self.flood, self.junk, self.junk, self.bads, self.pluses, self.same_tags, self.stranger,
-			self.odd_line, self.refusals, self.long_lines, self.settle, self.settle, self.not_unauthenticate, self.not_quite_broken)
+			self.odd_line, self.refusals, self.long_lines, self.settle, self.settle,
+			self.crowd, self.crowd, self.idle_held, self.owing, self.not_unauthenticate, self.not_quite_broken)
 		self.steps = list(steps)
 		self.tastes = [self.random.choice((0, 0, 1, 2, 5)) for _ in steps]
 		if not any(self.tastes):
@@ -151,6 +157,7 @@ class Generator:
 		for _ in range(self.pick([1, 1, 1, 2, 4])):
 			size = self.size()
 			text += ' ' + self.opening(size, self.pick(['', '', '+', '-'])) + self.crlf() + self.bytes_of(size)
+			text += self.pick(['', '', '', '+ x', '* BAD x', '* BYE', '* OK', '+', '%s OK' % self.pick(self.tags or ['a1'])])
 		self.server(text + self.pick([')', '', ' {3', ' a1 OK']) + self.crlf())
 
 	def piece(self, sign):
@@ -209,6 +216,8 @@ class Generator:
 			text += opening + literal
 		cut = self.random.randrange(len(text)) if self.chance(0.3) else len(text)
 		self.client(text[:cut])
+		if self.chance(0.1):
+			self.bads()
 		if cut < len(text):
 			self.tagged(tag)
 		self.client(text[cut:] + self.crlf())
@@ -263,6 +272,8 @@ class Generator:
 			return '%s %s%s%s%s' % (self.pick([self.tag(), self.pick(BAD_TAGS)]), self.verb(), opening, literal, self.crlf())
 		if kind < 0.9:
 			return self.pick(BAD_TAGS) + ' NOOP' + self.crlf()
+		if self.chance(self.fatal):
+			return self.pick(UNAUTHENTICATES) + self.crlf()
 		return self.pick(LIKE_LITERALS + NEARLY_BROKEN + NOT_UNAUTHENTICATES[:2]) + self.crlf()
 
 	def idles(self):
@@ -282,6 +293,69 @@ class Generator:
 			if self.chance(0.8):
 				self.forget(tag)
 				self.tagged(tag)
+
+	def idle_held(self):
+		"""A literal that the client would have sent behind an IDLE nobody has granted yet."""
+		self.client(self.idle_line())
+		idle = self.tags[-1]
+		tag = self.tag() if self.chance(0.7) else self.pick(BAD_TAGS)
+		opening, literal = self.piece('')
+		self.client('%s %s%s' % (tag, self.pick(['APPEND', 'LOGIN', 'XYZZY', 'IDLE', 'COMPRESS']), opening))
+		if self.chance(0.3):
+			self.client(literal + self.crlf() + self.line())
+		words = [idle, tag, '+', '+', '* BAD', '* BAD', '* BYE', '* OK']
+		for _ in range(self.pick([1, 2, 3, 4, 6])):
+			word = self.pick(words)
+			if word in (idle, tag):
+				words.remove(word)
+				self.forget(word)
+				self.tagged(word)
+			else:
+				self.server(word + self.pick(['', ' x']) + self.crlf())
+
+	def owing(self):
+		"""BADs that are owed, and what may pay them before a literal is refused."""
+		for _ in range(self.pick([1, 1, 2, 3])):
+			self.client(self.pick(['', 'DONE', 'a* NOOP', ' a NOOP']) + self.crlf())
+		for _ in range(self.pick([0, 1, 1, 2])):
+			self.pick([self.stranger, self.settle, self.bads, self.untagged, self.commands])()
+		tag = self.tag() if self.chance(0.8) else self.pick(BAD_TAGS)
+		self.client('%s APPEND {3}\r\n' % tag)
+		for _ in range(self.pick([1, 2, 3, 4])):
+			self.pick([self.bads, self.bads, self.bads, self.stranger, self.untagged])()
+		if self.chance(0.7):
+			self.forget(tag)
+			self.tagged(tag)
+
+	def crowd(self):
+		"""About as many commands as are remembered, and then one that matters."""
+		if self.chance(0.7):
+			self.settle()
+		while len(self.tags) < self.random.randrange(14, 20):
+			self.client(self.line())
+		tag = self.tag()
+		kind = self.random.randrange(4)
+		if kind == 0:
+			verb = self.pick(['IDLE', 'COMPRESS DEFLATE', 'STARTTLS']) if self.chance(0.1 + self.fatal) else 'IDLED'
+			self.client('%s %s\r\n' % (tag, self.case(verb)))
+		elif kind == 1:
+			self.client('%s APPEND {3}\r\n' % tag)
+		else:
+			self.client('%s LOGIN {3+}\r\nab' % tag)
+		words = [tag, tag, tag, tag, '', 'zz', self.take_tag(), self.take_tag(0), self.take_tag(0)]
+		for _ in range(self.random.randrange(6)):
+			if self.chance(0.3):
+				self.pick([self.plus, self.bads])()
+			else:
+				self.tagged(self.pick(words))
+		if kind >= 2:
+			self.client('c' + self.pick([' {2}', ' {2+}', '', ' {0}']) + self.crlf())
+			for _ in range(self.random.randrange(6)):
+				self.tagged(self.pick(words))
+			if self.chance(0.8):
+				self.plus()
+				self.client('de\r\n')
+		self.forget(tag)
 
 	def flood(self):
 		"""More commands than are remembered."""
@@ -395,21 +469,21 @@ class Generator:
 		"""What ends the session or makes it opaque."""
 		kind = self.random.randrange(6)
 		if kind == 0:
-			self.client(self.pick(UNAUTHENTICATES) + self.crlf())
+			self.client((self.idle_line() if self.chance(0.4) else '') + self.pick(UNAUTHENTICATES) + self.crlf())
 		elif kind == 1:
 			tag = self.tag()
 			self.client('%s %s\r\n' % (tag, self.case(self.pick(['COMPRESS DEFLATE', 'STARTTLS', 'COMPRESS']))))
 			if self.chance(0.5):
 				self.commands()
 			self.forget(tag)
-			self.tagged(tag)
+			self.tagged(tag, self.pick(STATUSES))
 		elif kind == 2:
 			self.client('%s SEARCH x%s' % (self.tag() if self.chance(0.8) else '*', self.pick(BROKEN_SIZES)) + self.crlf())
 		elif kind == 3:
 			self.server(self.pick(['* 1 FETCH ', '* OK ', '+ ', 'zz ', '* 1 FETCH {1}\r\nx']) + self.pick(BROKEN_SIZES) + self.crlf())
 		elif kind == 4:
 			opening, literal = self.piece('+')
-			self.client('%s %s x%s%s\r\n' % (self.tag(), self.pick(UNKNOWN_VERBS), opening, literal))
+			self.client('%s %s%s%s%s\r\n' % (self.tag(), self.pick(UNKNOWN_VERBS), self.pick([' x', ' ', '']), opening, literal))
 		else:
 			self.flood()
 			self.client(self.idle_line())
@@ -418,15 +492,31 @@ class Generator:
 	# ---- the whole ----
 
 	def session(self):
-		for _ in range(self.pick([5, 10, 20, 40])):
-			if self.chance(self.fatal):
-				self.something_fatal()
-			self.random.choices(self.steps, self.tastes)[0]()
+		if self.chance(0.15):
+			self.soup()
+		else:
+			self.play()
 		self.race()
 		self.join()
 		self.tear()
 		self.damage()
 		return b''.join(b'%s %d\n%s\n' % (way, len(data), data) for way, data in self.records if data)
+
+	def soup(self):
+		"""Words of the trade in no order."""
+		for _ in range(self.random.randrange(5, 60)):
+			if self.chance(0.5):
+				self.client(''.join(self.random.choices(CLIENT_SOUP, k=self.random.randrange(1, 9))))
+			else:
+				self.server(''.join(self.random.choices(SERVER_SOUP, k=self.random.randrange(1, 6))))
+
+	def play(self):
+		for _ in range(self.pick([5, 10, 20, 40])):
+			if self.chance(self.fatal):
+				self.something_fatal()
+			if len(self.tags) > 12 and self.chance(0.5):
+				self.settle()
+			self.random.choices(self.steps, self.tastes)[0]()
 
 	def race(self):
 		"""The two directions know nothing of each other: neighbours change places."""

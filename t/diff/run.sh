@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Two implementations of doc/TRACKER, written apart, say the same of every session: the C tracker (t/diff/account) and account.py.
 #
-# DIFF_SEEDS: how many generated sessions (200); DIFF_FROM: the first one's seed (1); DIFF_CUTS: in how many cuts each is read (3).
+# DIFF_SEEDS: how many generated sessions (400); DIFF_FROM: the first one's seed (1); DIFF_CUTS: in how many cuts each is read (3).
 . "$(dirname "$0")/../lib/tap.sh"
 
 here=$abs_top_srcdir/t/diff
 program=$abs_top_builddir/t/diff/account
 first=${DIFF_FROM:-1}
-last=$((first + ${DIFF_SEEDS:-200}))
+last=$((first + ${DIFF_SEEDS:-400}))
 cuts=${DIFF_CUTS:-3}
 block=100
 

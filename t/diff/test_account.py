@@ -10,6 +10,9 @@ import account
 
 SIXTEEN = ''.join('t%d NOOP\r\n' % i for i in range(16))
 
+KNOWN = '''CAPABILITY NOOP LOGOUT STARTTLS AUTHENTICATE LOGIN SELECT EXAMINE CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE LIST LSUB STATUS APPEND CHECK CLOSE
+EXPUNGE SEARCH FETCH STORE COPY UID,COPY UID,FETCH UID,STORE UID,SEARCH ID ENABLE MOVE UID,MOVE'''.split()
+
 SESSIONS = [
 	('1: a line ends at LF, a CR before it is its end, any other is text', [
 		'> a NOOP\n', 'commands=1', '> b NO\rOP\r\n', 'commands=2', '> c X {5}\r\r\n', 'commands=3 holding=0',
@@ -130,6 +133,8 @@ SESSIONS = [
 		'< +\r\n', 'holding=0', '> xx\r\n', 'safe=1']),
 	('17: known verbs take non-synchronising literals', [
 		'> a LOGIN {1+}\r\nb {0-}\r\n\r\nb ID {0+}\r\n\r\nc ENABLE {0+}\r\n\r\nd MOVE {0+}\r\n\r\ne UID MOVE {0+}\r\n\r\n', 'commands=5 opaque=-']),
+	('17: each of them', [
+		'> ' + ''.join('a %s {2+}\r\nxx\r\n' % verb.replace(',', ' ') for verb in KNOWN), 'commands=32 opaque=-']),
 	('18: unknown ones make opaque', ['> a XYZZY {1+}\r\n', 'opaque=unsure commands=1 inflight=0']),
 	('18: so does what does not count', ['> a*b APPEND {1+}\r\nzz', 'opaque=unsure commands=0 passed=19']),
 	('18: and a synchronising literal first saves nothing', ['> a XYZZY {1}\r\nx {1+}\r\n', 'holding=1', '< +\r\n', 'opaque=unsure passed=21']),
