@@ -3,7 +3,8 @@
  *
  *	account [--strict] [--cut SEED] < RECORDING
  *
- * A recording is records: "> N" (the client's) or "< N" (the server's), LF, N raw bytes, LF. Behind each record a line is printed;
+ * A recording is records: "> N" (the client's) or "< N" (the server's), LF, N raw bytes, LF; or "! 0", LF, LF: literal-timeout, if it is
+ * waited for. Behind each record a line is printed;
  * when the session must end "end", and nothing after it. What is held waits, later bytes of the client's behind it. It is given again
  * behind a record of the server's, once that was read whole, if the hold is over then; so a cut changes nothing.
  *
@@ -115,6 +116,15 @@ static void print_account(const struct account *a)
 	       tracker_opaque_name(t->opaque));
 }
 
+static void time_is_up(struct account *a)
+{
+	if (!tracker_is_holding(&a->t))
+		return;
+	a->over = tracker_give_up(&a->t) == TRACKER_END;
+	if (!a->over)
+		give_held_again(a);
+}
+
 /* False: the recording is at its end. */
 static bool read_record(char *side, char **bytes, size_t *n)
 {
@@ -123,7 +133,7 @@ static bool read_record(char *side, char **bytes, size_t *n)
 
 	if (!fgets(head, sizeof(head), stdin))
 		return false;
-	if (sscanf(head, "%c %llu", side, &size) != 2 || (*side != '>' && *side != '<') || size > RECORD_MAX)
+	if (sscanf(head, "%c %llu", side, &size) != 2 || (*side != '>' && *side != '<' && *side != '!') || size > RECORD_MAX)
 		die("no record begins so");
 	*n = size;
 	*bytes = mem_new(*n + 1);
@@ -158,8 +168,10 @@ int main(int argc, char **argv)
 	while (!a.over && read_record(&side, &bytes, &n)) {
 		if (side == '>')
 			client_says(&a, bytes, n);
-		else
+		else if (side == '<')
 			server_says(&a, bytes, n);
+		else
+			time_is_up(&a);
 		mem_free(&bytes);
 		print_account(&a);
 	}

@@ -215,6 +215,12 @@ class Tracker:
 		self.rest = 0
 		self.command = self.held = self.ending = None
 
+	def time_is_up(self):
+		"""literal-timeout [14]."""
+		if self.held:
+			self.lose('no-answer', by_client=True)
+			self.go_on()
+
 	# ---- the server ----
 
 	def server_bytes(self, data):
@@ -346,13 +352,13 @@ class Tracker:
 
 
 def records(recording):
-	"""(b'>' or b'<', bytes) of each record."""
+	"""(b'>', b'<' or b'!', bytes) of each record."""
 	at = 0
 	while at < len(recording):
 		end = recording.index(b'\n', at)
 		way, size = recording[at:end].split(b' ')
 		at = end + 1 + int(size)
-		if way not in (b'>', b'<') or recording[at:at + 1] != b'\n':
+		if way not in (b'>', b'<', b'!') or recording[at:at + 1] != b'\n':
 			raise ValueError('not a recording: a record before byte %d' % at)
 		yield way, recording[end + 1:at]
 		at += 1
@@ -366,9 +372,11 @@ def account(recording, strict=False):
 		for way, data in records(recording):
 			if way == b'>':
 				tracker.client_bytes(data)
-			else:
+			elif way == b'<':
 				tracker.server_bytes(data)
 				tracker.go_on()
+			else:
+				tracker.time_is_up()
 			lines.append(tracker.account())
 	except End:
 		lines.append('end')

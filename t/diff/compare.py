@@ -17,7 +17,7 @@ import generate
 import test_account
 
 SHOWN = 5		# differing sessions
-WANTED = {'idle=1', 'holding=1', 'safe=1', 'end', 'opaque=compress', 'opaque=starttls', 'opaque=broken-size', 'opaque=too-many', 'opaque=unsure', 'inflight=40'}
+WANTED = {'idle=1', 'holding=1', 'safe=1', 'end', 'opaque=compress', 'opaque=starttls', 'opaque=broken-size', 'opaque=too-many', 'opaque=unsure', 'opaque=no-answer', 'inflight=40'}
 
 
 def theirs(program, recording, strict, cut):

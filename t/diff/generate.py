@@ -42,7 +42,7 @@ SERVER_SOUP = ['a', 'b', 'a1', 'c', ' ', ' ', '\r\n', '\r\n', '\r\n', '\n', '\r'
 class Generator:
 	def __init__(self, seed):
 		self.random = random.Random(seed)
-		self.records = []		# [b'>' or b'<', bytes]
+		self.records = []		# [b'>', b'<' or b'!', bytes]
 		self.tags = []			# in flight, or so the server thinks
 		self.next_tag = 0
 		steps = (self.commands, self.commands, self.answers, self.answers, self.untagged, self.data, self.literal_waiting, self.literal_waiting, self.literal_at_once,
@@ -500,7 +500,13 @@ class Generator:
 		self.join()
 		self.tear()
 		self.damage()
-		return b''.join(b'%s %d\n%s\n' % (way, len(data), data) for way, data in self.records if data)
+		self.give_up()
+		return b''.join(b'%s %d\n%s\n' % (way, len(data), data) for way, data in self.records if data or way == b'!')
+
+	def give_up(self):
+		"""literal-timeout strikes, now and then."""
+		if self.chance(0.1):
+			self.records.insert(self.random.randrange(len(self.records) + 1), [b'!', b''])
 
 	def soup(self):
 		"""Words of the trade in no order."""

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """test_account.py - account.py, rule by rule of doc/TRACKER: small sessions with what is to be said of them written by hand. TAP.
 
-A session is a list of records and expectations: '> ...' and '< ...' are records, anything else is fields that the last line must have ("end":
+A session is a list of records and expectations: '> ...', '< ...' and '! ' are records, anything else is fields that the last line must have ("end":
 the session must end there). The number of a rule starts each name.
 """
 import sys
@@ -125,6 +125,9 @@ SESSIONS = [
 		'> ' + SIXTEEN + 'a LOGIN {3+}\r\n', 'inflight=17', '< a OK\r\n', 'inflight=16', '> abc {3}\r\n', 'holding=1', '< a OK\r\n', 'holding=1', '< +\r\n', 'holding=0']),
 	('14: a second literal waits for its own "+"', [
 		'> a LOGIN {1}\r\nx {2}\r\nyy\r\n', 'holding=1 passed=13', '< +\r\n', 'holding=1 passed=20', '< +\r\n', 'holding=0 passed=24']),
+	('14: held until literal-timeout', [
+		'! ', 'opaque=- safe=1', '> a APPEND {3}\r\nb NOOP\r\n', 'holding=1', '! ', 'opaque=no-answer holding=0 passed=22 commands=1']),
+	('14: literal-timeout while an IDLE is asked', ['> a IDLE\r\nb APPEND {3}\r\nxyz', 'holding=1', '! ', 'opaque=no-answer passed=25']),
 	('15: a "+" goes to IDLE before the literal', [
 		'> a IDLE\r\nDONE\r\nb APPEND {1}\r\n', 'holding=1', '< +\r\n', 'holding=1 granted=1', '< +\r\n', 'holding=0 granted=1']),
 	('15: out of the blue it means nothing', ['< + {3}\r\n', 'safe=1', '> a IDLE\r\n', 'granted=0']),
@@ -163,6 +166,7 @@ STRICT = [
 	('21: IDLE refused with a command behind', ['> a IDLE\r\nb NOOP\r\n', 'asked=1', '< a NO\r\n', 'end']),
 	('21: IDLE with a literal behind', ['> a IDLE\r\nb APPEND {3+}\r\n', 'end']),
 	('21: a literal that may be none', ['> a XYZZY {1+}\r\n', 'end']),
+	('21: literal-timeout', ['> a APPEND {3}\r\n', 'holding=1', '! ', 'end']),
 	('21: the server\'s doing does not', ['< * 1 FETCH {99999999999999999999}\r\n', 'opaque=broken-size']),
 	('21: nor COMPRESS', ['> a COMPRESS DEFLATE\r\n', 'inflight=1', '< a OK\r\n', 'opaque=compress']),
 ]
@@ -173,7 +177,7 @@ def recording(steps):
 	data = b''
 	wanted = []
 	for step in steps:
-		if step[0] in '<>' and step[1] == ' ':
+		if step[0] in '<>!' and step[1] == ' ':
 			piece = step[2:].encode('latin-1')
 			data += b'%c %d\n%s\n' % (step[0].encode(), len(piece), piece)
 			wanted.append('')
