@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BUF_MAX (64 * 1024)	/* the largest size there is: one scratch buffer */
+#define BUF_MAX (256 * 1024)	/* the largest size there is: one scratch buffer */
 
 struct buf {
 	struct buf *next;	/* in the pool's list of spares */
@@ -20,7 +20,7 @@ struct buf {
 	unsigned char data[];
 };
 
-enum { BUF_NSIZES = 3 };	/* 4, 16, 64 KiB */
+enum { BUF_NSIZES = 4 };	/* 4, 16, 64, 256 KiB */
 
 struct buf_pool {
 	struct buf *spare[BUF_NSIZES];

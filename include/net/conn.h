@@ -58,6 +58,7 @@ struct conn_ops {
 	bool (*can_splice)(struct conn *c, unsigned way);	/* CONN_READ: out of it; CONN_WRITE: into it. NULL: never */
 	ssize_t (*splice)(struct conn *c, unsigned way, int pipe, size_t n);	/* NULL: never */
 	void (*want)(struct conn *c, unsigned events);
+	void (*no_secrets)(struct conn *c);	/* NULL: nothing to do */
 	bool (*start_tls_server)(struct conn *c, struct tls_server *ts);
 	bool (*start_tls_client)(struct conn *c, struct tls_client *tc);
 	bool (*tls_facts)(struct conn *c, struct conn_tls *facts);
@@ -143,6 +144,13 @@ static inline ssize_t conn_splice(struct conn *c, unsigned way, int pipe, size_t
 static inline void conn_want(struct conn *c, unsigned events)
 {
 	c->ops->want(c, events);
+}
+
+/* What is read from now on holds no credentials, so that a kind which wipes what it has given needs to do so no more. */
+static inline void conn_no_secrets(struct conn *c)
+{
+	if (c->ops->no_secrets)
+		c->ops->no_secrets(c);
 }
 
 /* Starts the handshake; the loop tells CONN_SECURED or CONN_FAILED, and nothing else before. false: not possible, loop->failure says why,

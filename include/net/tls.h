@@ -7,8 +7,8 @@
  *	tls_client_files	whom to trust and what to show at a backend
  *
  * Common to all contexts: no renegotiation, no compression, release of idle buffers, partial writes, plaintext wiped
- * after use (SSL_OP_CLEANSE_PLAINTEXT), no session cache (tickets only). A client that offers ALPN must offer "imap" (ALPACA).
- * TLS 1.2 is the least, unless a policy says otherwise: OpenSSL can do 1.0 and 1.1 only at its security level 0.
+ * after use until conn_no_secrets (SSL_OP_CLEANSE_PLAINTEXT), no session cache (tickets only). A client that offers ALPN must offer "imap"
+ * (ALPACA). TLS 1.2 is the least, unless a policy says otherwise: OpenSSL can do 1.0 and 1.1 only at its security level 0.
  */
 #ifndef NET_TLS_H
 #define NET_TLS_H

@@ -59,6 +59,7 @@
 #define CHALLENGES_MAX 8		/* of a backend, in one login */
 #define REFERRALS_MAX 2			/* followed, in one login */
 #define HELD_MAX (64 * 1024)		/* of a client, behind a literal that the backend has not invited yet */
+#define SLOW_READ (64 * 1024)		/* so much is read at a time for a side that is slow: it is what will wait for it */
 #define HALF_OPEN_SECONDS 60.0		/* one side has ended, the other neither ends nor moves */
 #define STALLED_SECONDS (31 * 60.0)	/* a client takes nothing of what waits for it */
 #define LIFT_SECONDS 60.0		/* the same, and TCP shall not take it for dead: conn_lift_user_timeout */
@@ -76,6 +77,7 @@ struct half {
 	uint64_t bytes;		/* read from this side while relaying */
 	bool ended;		/* this side has ended its half */
 	bool finished;		/* and we ours towards it */
+	bool slow;		/* it did not take at once what was read last */
 };
 
 /* For the log. Texts are NULL where they were not given. */

@@ -5,14 +5,15 @@
 
 #include "base/mem.h"
 
-/* The sizes, and how many spares of each the pool keeps: at most 448 KiB in all. */
+/* The sizes, and how many spares of each the pool keeps: at most 704 KiB in all. */
 static const struct {
 	uint32_t cap;
 	unsigned spares_max;
 } sizes[] = {
 	{ 4 * 1024, 16 },
 	{ 16 * 1024, 8 },
-	{ BUF_MAX, 4 },
+	{ 64 * 1024, 4 },
+	{ BUF_MAX, 1 },
 };
 _Static_assert(ARRAY_LEN(sizes) == BUF_NSIZES, "a size without its row");
 

@@ -274,6 +274,12 @@ static void tls_want(struct conn *c, unsigned events)
 	update(c);
 }
 
+/* OpenSSL would go on to wipe each record, and with each read the buffer that it gives back. */
+static void tls_no_secrets(struct conn *c)
+{
+	SSL_clear_options(c->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+}
+
 static bool tls_facts(struct conn *c, struct conn_tls *facts)
 {
 	if (c->state != CONN_TLS_OPEN)
@@ -335,6 +341,7 @@ static const struct conn_ops conn_tls_ops = {
 	.read = tls_read,
 	.write = tls_write,
 	.want = tls_want,
+	.no_secrets = tls_no_secrets,
 	.start_tls_server = tls_start_server,
 	.start_tls_client = tls_start_client,
 	.tls_facts = tls_facts,

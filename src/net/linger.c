@@ -75,7 +75,7 @@ enum hearing { HEARS_MORE, HEARD_END, HEARD_ENOUGH };
 
 static enum hearing discard(struct conn_linger *l)
 {
-	ssize_t got = conn_read(&l->conn, l->conn.loop->scratch, NET_SCRATCH);
+	ssize_t got = conn_read(&l->conn, l->conn.loop->scratch, LINGER_BYTES);
 
 	if (got == 0)
 		return HEARD_END;

@@ -5,9 +5,9 @@
  *	                                   |          '--what it does not take--> backend.waiting; the client is not read until that is gone
  *	                                   '--what the backend has not invited--> held; the client is read on until that is full
  *
- * At most one scratch's worth waits for each side, and one is held. An idle session holds no buffer. The tracker reads along (doc/TRACKER)
- * and holds the client's bytes behind a synchronising literal; it changes none. What a session needs for relaying is one struct relay, as
- * what it needed for login was one struct login.
+ * At most one scratch's worth waits for each side, and SLOW_READ for one that is known to be slow; one is held. An idle session holds no
+ * buffer. The tracker reads along (doc/TRACKER) and holds the client's bytes behind a synchronising literal; it changes none. What a
+ * session needs for relaying is one struct relay, as what it needed for login was one struct login.
  */
 #include <errno.h>
 
@@ -195,8 +195,8 @@ static size_t room_for(const struct half *h)
 	if (h->ended || h->other->waiting)
 		return 0;
 	if (!is_client(h) || (!r->held && !tracker_is_holding(&r->tracker)))
-		return NET_SCRATCH;
-	return HELD_MAX - buf_waiting(r->held);
+		return h->other->slow ? SLOW_READ : NET_SCRATCH;
+	return buf_waiting(r->held) < HELD_MAX ? HELD_MAX - buf_waiting(r->held) : 0;
 }
 
 static void read_side(struct half *h)
@@ -212,6 +212,7 @@ static void read_side(struct half *h)
 	if (n > 0) {
 		note_said(h);
 		pass_on(h, loop->scratch, (size_t)n);
+		h->other->slow = h->other->waiting;
 	} else if (n == 0) {
 		side_ended(h);
 	} else if (errno != EAGAIN) {
@@ -358,8 +359,11 @@ enum session_step relay_start(struct session *s)
 		pass_on(&s->backend, l->back.p, l->back.len);
 	if (l->in.len > 0 && s->step == STEP_RELAY)
 		pass_on(&s->client, l->in.p, l->in.len);
-	if (s->step == STEP_RELAY)
+	if (s->step == STEP_RELAY) {
 		login_free(&s->login);
+		conn_no_secrets(&s->client.conn);
+		conn_no_secrets(&s->backend.conn);
+	}
 	if (s->step == STEP_RELAY && s->client.ended)
 		side_ended(&s->client);
 	return s->step;

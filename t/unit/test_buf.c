@@ -26,7 +26,8 @@ static int pool_down(void **s)
 static void the_smallest_size_that_fits_is_taken(void **s)
 {
 	static const struct { size_t ask, get; } rows[] = {
-		{ 0, 4096 }, { 1, 4096 }, { 4096, 4096 }, { 4097, 16384 }, { 16384, 16384 }, { 16385, BUF_MAX }, { BUF_MAX, BUF_MAX },
+		{ 0, 4096 }, { 1, 4096 }, { 4096, 4096 }, { 4097, 16384 }, { 16384, 16384 }, { 16385, 65536 },
+		{ 65536, 65536 }, { 65537, BUF_MAX }, { BUF_MAX, BUF_MAX },
 	};
 
 	(void)s;
