@@ -177,7 +177,7 @@ END
 
 # ---- a stress run: what the clients above do not do, and Dovecot does ----
 fill stress 3
-for part in stress compress unauthenticate; do
+for part in stress many compress unauthenticate; do
 	recording $part
 	"$PYTHON" - "$PORT" "$ATOM_PASSWORD" $part <<'END' || die "the stress run fails: $part"
 import sys, zlib
@@ -283,6 +283,12 @@ if part == 'compress':
 	hear('f2')
 	z = zlib.compressobj(wbits=-15)
 	wire.send(z.compress(b'f3 NOOP\r\nf4 LOGOUT\r\n') + z.flush(zlib.Z_SYNC_FLUSH))
+elif part == 'many':
+	# More than the tracker remembers, and lines that count for nothing, which Dovecot answers with a tagged line: "DONE BAD".
+	say(''.join('m%d NOOP\r\n' % i for i in range(18)) + 'DONE\r\nm18\r\n')
+	say('m19 UID SEARCH ALL\r\nm20 NOOP\r\n')
+	hear('m20')
+	say('m21 LOGOUT\r\n')
 elif part == 'unauthenticate':
 	say('g1 NOOP\r\ng2 UNAUTHENTICATE\r\n')
 	hear('g2')
