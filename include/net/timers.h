@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TIMERS_LISTS 24
+#define TIMERS_LISTS 32
 
 struct timer;
 typedef void timer_fn(struct timer *t);

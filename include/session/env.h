@@ -75,6 +75,8 @@ struct session_env {
 	struct limits *limits;		/* shared by all workers; NULL: no limits */
 	const struct limits_conf *limits_conf;
 	bool draining;			/* no logins any more */
+	struct session *drain_next;	/* drain.c's: those from here on have not been looked at yet */
+	struct timer drain_tick;
 
 	/* Connects c to b; the conn tells as after conn_dial. */
 	void (*connect)(struct session_env *env, struct conn *c, struct backend *b, double seconds, conn_event_fn *on_event);

@@ -12,6 +12,7 @@
  * client_sasl.c	its logins: names, mechanisms, answers
  * backend_dialogue.c	what is said to the backend until it has let the user in
  * backend_login.c	how the login itself is put there
+ * drain.c	their end, when the server stops
  * relay.c	the bytes afterwards
  * relay_watch.c	what must not last for ever there
  * tracker.c	what they mean

@@ -110,9 +110,10 @@ static void stop(struct worker *w)
 
 static void serve(struct worker *w, unsigned listener, int fd, const struct addr *peer)
 {
-	session_open(&w->env, &w->listeners[listener], fd, peer);
+	struct session *s = session_open(&w->env, &w->listeners[listener], fd, peer);
+
 	if (w->env.draining)
-		session_drain_all(&w->env);
+		session_close(s, SESSION_DRAINED);
 }
 
 /* Each in turn, ourselves first. Only control can reach the others. */

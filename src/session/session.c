@@ -398,6 +398,7 @@ void session_env_init(struct session_env *env)
 void session_env_fini(struct session_env *env)
 {
 	admission_fini(env);
+	timers_stop(&env->loop->timers, &env->drain_tick);
 	pool_fini(&env->relays);
 	pool_fini(&env->blocks);
 }
@@ -477,6 +478,8 @@ static void leave_list(struct session *s)
 {
 	struct session_env *env = s->env;
 
+	if (env->drain_next == s)
+		env->drain_next = s->next;
 	if (s->prev)
 		s->prev->next = s->next;
 	else
@@ -540,23 +543,6 @@ void session_close(struct session *s, enum session_reason why)
 	close_conns(s, was);
 	leave_list(s);
 	reap_later(&s->env->loop->reap, &s->reap, free_session);
-}
-
-static bool may_end(const struct session *s)
-{
-	return s->step < STEP_RELAY || relay_is_safe(s);
-}
-
-void session_drain_all(struct session_env *env)
-{
-	struct session *s, *next;
-
-	env->draining = true;
-	for (s = env->first; s; s = next) {
-		next = s->next;
-		if (may_end(s))
-			session_close(s, SESSION_DRAINED);
-	}
 }
 
 void session_close_all(struct session_env *env, enum session_reason why)

@@ -117,6 +117,41 @@ END
 	rm -f "$SCRATCH"/*.on
 done
 
+# Many: more than end in one go, and than the log's ring has room for.
+cat >"$SCRATCH/many.py" <<'END'
+import sys, imapc
+
+address, on = sys.argv[1:]
+wires = [imapc.login(address, 'user%d' % n, 'secret') for n in range(800)]
+open(on, 'w').close()
+for w in wires:
+	bye = w.line()
+	assert bye.startswith(b'* BYE [UNAVAILABLE]'), bye
+	assert w.at_end(), 'one is still there'
+END
+sluice=many
+fake_start many <<'END'
+S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready
+SERVE
+END
+WORKERS=1 LEVEL=info DRAIN=20 sluice_start <<END
+listener: { imap: { address = "127.0.0.1:0"; tls = "none"; cleartext-login = true; } }
+backend: { mb1: { address = "$(fake_address many)"; } }
+END
+pid=$(sluice_pid)
+"$PYTHON" "$SCRATCH/many.py" "$(port imap)" "$SCRATCH/many.on" >"$SCRATCH/many.out" 2>&1 &
+many=$!
+ours $many
+wait_for 30 test -e "$SCRATCH/many.on" || fail "800 sessions are there" "$(cat "$SCRATCH/many.out")"
+kill -TERM "$pid"
+wait $many
+is "800 sessions hear BYE" "$?$(cat "$SCRATCH/many.out")" 0
+not_ours $many
+ok "and the daemon ends" wait_for 5 gone "$pid"
+sluice_has_ended
+is "each has its line in the log" "$(log_count 'event=session-end .* reason=drained')" 800
+fake_stop many
+
 # An opaque session has no safe point: it is closed without a word when time is up.
 sluice=opaque
 DRAIN=1 sluice_start < <(settings)
