@@ -154,10 +154,17 @@ static void note_account(struct run *r)
 						.safe = tracker_is_safe(&r->t), .idle = tracker_is_idle(&r->t), .over = r->over };
 }
 
+/* Of the line that ends a session, what came in a piece before its LF has gone on already. */
+static bool passed_alike(const struct run *r, const struct account *a, const struct account *b)
+{
+	size_t least = a->passed < b->passed ? a->passed : b->passed, most = a->passed + b->passed - least;
+
+	return least == most || (a->over && !memchr(r->said + least, '\n', most - least));
+}
+
 static void expect_same_step(const struct account *a, const struct account *b)
 {
 	MUST(a->over == b->over);
-	MUST(a->passed == b->passed);
 	MUST(a->t.opaque == b->t.opaque);
 	MUST(a->t.commands == b->t.commands && a->t.answered == b->t.answered);
 	MUST(a->t.idles_asked == b->t.idles_asked && a->t.idles_granted == b->t.idles_granted && a->t.idles_ended == b->t.idles_ended);
@@ -171,8 +178,10 @@ static void expect_same(const struct run *a, const struct run *b)
 {
 	MUST(a->steps == b->steps);
 	MUST(a->done == b->done);
-	for (size_t i = 0; i < a->steps; i++)
+	for (size_t i = 0; i < a->steps; i++) {
+		MUST(passed_alike(a, &a->seen[i], &b->seen[i]));
 		expect_same_step(&a->seen[i], &b->seen[i]);
+	}
 }
 
 /* The text with its escapes undone, in room for all of it; returns how long it is. */
