@@ -2,13 +2,13 @@
  * Numbers in comments are the rules of doc/TRACKER. imap_frame says where lines and literals end, imap_line what a first line begins with;
  * here is what follows from it.
  *
- *	                     LF                      announces, server wants it
- *	  +-> UP_COMMAND -----------> UP_COMMAND    UP_COMMAND ---> UP_HELD ---> UP_MORE ---> UP_COMMAND
- *	  |       |  LF of an IDLE                                     ^            |
- *	  |       v                                                    +------------+
- *	  |    UP_IDLE ---> UP_HELD_IDLE ---> UP_HELD
- *	  +-------+               |
- *	  +-----------------------+
+ * The client's flow:
+ *
+ *	UP_COMMAND	a line -> UP_COMMAND, of an IDLE -> UP_IDLE; it announces: synchronising -> UP_HELD, else -> UP_MORE
+ *	UP_MORE		a line -> UP_COMMAND; it announces: as above
+ *	UP_HELD		"+" -> UP_MORE; refused -> UP_COMMAND
+ *	UP_IDLE		a line, or the IDLE is over -> UP_COMMAND; it announces, and the IDLE has no "+" yet -> UP_HELD_IDLE
+ *	UP_HELD_IDLE	"+" -> UP_COMMAND; the IDLE is refused -> UP_HELD
  */
 #include "session/tracker.h"
 
@@ -35,11 +35,11 @@ enum {
 /* A command's IDLE. */
 enum {
 	IDLE_NO,
-	IDLE_ASKED,		/* its end was not seen */
+	IDLE_ASKED,			/* its end was not seen */
 	IDLE_ASKED_THEN_NOTHING,	/* its end was seen, and would count for nothing as a command */
 	IDLE_ASKED_THEN_COMMAND,	/* ... would count */
 	IDLE_GRANTED,
-	IDLE_OVER,		/* granted, and its end was seen */
+	IDLE_OVER,			/* granted, and its end was seen */
 };
 
 struct tracker_block {
@@ -153,7 +153,6 @@ static void begin_command(struct tracker *t, bool announces, uint32_t now)
 	enum imap_line_verb verb = imap_line_verb(&t->up_line);
 	bool asks_idle = verb == IMAP_LINE_IDLE && !announces;
 
-	t->counted_as = AS_NOTHING;
 	if (!imap_line_is_command(&t->up_line)) {
 		owe_bad(t);
 		return;
@@ -315,10 +314,7 @@ static void grant_idle(struct tracker *t, struct tracker_command *c, uint32_t no
 	bool was_last = c == last_command(t);
 
 	t->idles_granted++;
-	if (c->idle != IDLE_ASKED)
-		c->idle = IDLE_OVER;
-	else
-		c->idle = IDLE_GRANTED;
+	c->idle = c->idle == IDLE_ASKED ? IDLE_GRANTED : IDLE_OVER;
 	if (was_last && t->state == UP_HELD_IDLE)
 		end_of_granted(t, c, now);
 }
@@ -358,7 +354,7 @@ static void end_command_under_way(struct tracker *t)
 		at_command_without_literal(t);
 }
 
-/* 12, 13: an IDLE that was not granted has got its tagged line; what is now the line that would have been its end? */
+/* 12, 13: an IDLE that was not granted has got its tagged line. What is the line now that would have been its end? */
 static void idle_refused(struct tracker *t, unsigned idle, uint32_t now)
 {
 	if (idle == IDLE_ASKED_THEN_COMMAND) {
@@ -375,10 +371,8 @@ static void idle_refused(struct tracker *t, unsigned idle, uint32_t now)
 static void end_idle(struct tracker *t, unsigned idle, uint32_t now)
 {
 	t->idles_ended++;
-	if (idle == IDLE_ASKED || idle == IDLE_GRANTED) {
-		if (t->state == UP_IDLE)
-			t->state = UP_COMMAND;
-	}
+	if (t->state == UP_IDLE && (idle == IDLE_ASKED || idle == IDLE_GRANTED))	/* it is that one: its end is to come */
+		t->state = UP_COMMAND;
 	if (idle < IDLE_GRANTED)
 		idle_refused(t, idle, now);
 }
@@ -492,8 +486,6 @@ void tracker_init(struct tracker *t, struct pool *pool, bool strict)
 	*t = (struct tracker){ .pool = pool, .strict = strict };
 	imap_frame_init(&t->up, IMAP_FRAME_CLIENT);
 	imap_frame_init(&t->down, IMAP_FRAME_SERVER);
-	imap_line_start(&t->up_line);
-	imap_line_start(&t->down_line);
 }
 
 void tracker_fini(struct tracker *t)

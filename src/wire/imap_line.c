@@ -192,7 +192,7 @@ static void take_byte(struct imap_line *l, char c)
 /* A CR is text only when something comes behind it. */
 void imap_line_feed(struct imap_line *l, const char *p, size_t n)
 {
-	if (n > 0 && l->first == '\0' && l->state == BEFORE_FIRST && !(l->flags & (SPACED | AT_CR)))
+	if (n > 0 && l->state == BEFORE_FIRST && !(l->flags & (SPACED | AT_CR)))
 		l->first = *p;
 	for (const char *end = p + n; p < end && l->state != BEHIND; p++) {
 		if (l->flags & AT_CR) {

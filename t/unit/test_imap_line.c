@@ -92,6 +92,7 @@ static void a_tag_has_64_bytes_at_most(void **s)
 static void each_verb_is_found_by_its_name_in_any_case(void **s)
 {
 	(void)s;
+	assert_string_equal(imap_line_verb_name(IMAP_LINE_UNKNOWN), "unknown");
 	for (int v = IMAP_LINE_UNKNOWN + 1; v < IMAP_LINE_NVERBS; v++) {
 		const char *name = imap_line_verb_name((enum imap_line_verb)v);
 		char line[64] = "a ";

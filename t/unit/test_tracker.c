@@ -331,7 +331,8 @@ static void a_size_that_cannot_be_held_makes_opaque_from_either_side(void **s)
 static void text_of_the_server_announces_no_literal(void **s)
 {
 	(void)s;
-	EXPECT("<* OK {3}\r\n* no {3}\r\n* BAD {3}\r\n* BYE {3}\r\n* PREAUTH {3}\r\na {3}\r\n+ {3}\r\n+{3}\r\n", "safe");
+	EXPECT("<* OK {300}\r\n", "safe", "<* no {300}\r\n", "safe", "<* BAD {300}\r\n", "safe", "<* BYE {300}\r\n", "safe",
+	       "<* PREAUTH {300}\r\n", "safe", "<a {300}\r\n", "safe", "<+ {300}\r\n", "safe", "<+{300}\r\n", "safe");
 	EXPECT("<* OKAY {3}\r\n", "", "<abc\r\n", "safe", "<* X {1}\r\na OK {2}\r\n", "", "<xx\r\n", "safe");
 }
 
@@ -546,6 +547,7 @@ static void a_synchronising_literal_is_held_until_its_plus(void **s)
 static void a_line_that_counts_for_nothing_is_held_too(void **s)
 {
 	(void)s;
+	EXPECT(">b X\r\n(a X {3}\r\n", "c1 f1 b1 held", "<b OK\r\n", "c1 a1 held");
 	EXPECT(">(a X {3}\r\n", "b1 held", "<(a OK\r\n", "held", "<+\r\n", "", ">xyz\r\n", "safe");
 }
 
@@ -576,6 +578,12 @@ static void an_untagged_bye_refuses_the_literal(void **s)
 {
 	(void)s;
 	EXPECT(">DONE\r\na APPEND x {5}\r\n", "c1 f1 b1 held", "<* BYE\r\n", "c1 f1 b1", ">b X\r\n", "c2 f2 b1");
+}
+
+static void an_answered_command_that_is_held_is_not_the_last_remembered(void **s)
+{
+	(void)s;
+	EXPECT(">b X\r\na LOGIN {1+}\r\n", "c2 f2", "<a NO\r\n", "c2 a1 f1", ">x {3}\r\n", "c2 a1 f1 held", "<b OK\r\n", "c2 a2 held");
 }
 
 static void without_an_answer_the_session_becomes_opaque(void **s)
@@ -651,7 +659,7 @@ static void compress_and_starttls_that_succeed_make_opaque(void **s)
 {
 	(void)s;
 	EXPECT(">a COMPRESS DEFLATE\r\nb X\r\n", "c2 f2", "<a NO\r\n", "c2 a1 f1", ">c COMPRESS DEFLATE\r\n", "c3 a1 f2",
-	       "<c OK\r\nb OK\r\n", "c3 a2 opaque=compress");
+	       "<c OK\r\n* X {99999999999999999999}\r\n", "c3 a2 opaque=compress");
 	assert_string_equal(whole.done, "COMPRESS@1");
 	EXPECT(">a STARTTLS\r\n", "c1 f1", "<a BAD\r\n", "c1 a1 safe", ">a starttls\r\n", "c2 a1 f1",
 	       "<a ok\r\n", "c2 a2 opaque=starttls");
@@ -764,7 +772,13 @@ static void the_oldest_command_is_told_but_not_a_granted_idle(void **s)
 	assert_null(tracker_oldest(&run.t));
 	client("DONE\r\n", 7);
 	assert_int_equal(tracker_oldest(&run.t)->since, 7);
-	client("b FETCH x\r\nc STORE y\r\n", 8);
+	server("a OK\r\n");
+	client("a IDLE\r\nDO", 8);
+	client("NE\r\n", 9);
+	assert_int_equal(tracker_oldest(&run.t)->since, 9);
+	server("+\r\n");
+	assert_int_equal(tracker_oldest(&run.t)->since, 9);
+	client("b FETCH x\r\nc STORE y\r\n", 10);
 	server("a OK\r\n");
 	assert_int_equal(tracker_oldest(&run.t)->verb, IMAP_LINE_FETCH);
 	server("b OK\r\n");
@@ -821,6 +835,13 @@ static void each_way_to_be_opaque_has_a_name(void **s)
 		assert_non_null(tracker_opaque_name((enum tracker_opaque)why));
 }
 
+static void a_line_that_goes_on_like_another_is_one_line(void **s)
+{
+	(void)s;
+	EXPECT(">a X\r\n", "c1 f1", "<* 1 X* 2 Y\r\na OK\r\n", "c1 a1 safe");
+	EXPECT(">a X\r\n", "c1 f1", "<* 1 X {3}\r\nabc* 2 Y {2}\r\n* * 3 X\r\na OK\r\n", "c1 a1 safe");
+}
+
 static void a_long_listing_between_commands_is_followed(void **s)
 {
 	const char *listing = times("<", "* 123 FETCH (UID 456 FLAGS (\\Seen))\r\n", 300, "* 4 FETCH (X {3}\r\na }");
@@ -873,6 +894,7 @@ int main(void)
 		LENIENT(an_untagged_bad_refuses_the_literal),
 		LENIENT(a_bad_that_was_owed_is_paid_first_where_the_command_counts),
 		LENIENT(an_untagged_bye_refuses_the_literal),
+		LENIENT(an_answered_command_that_is_held_is_not_the_last_remembered),
 		LENIENT(without_an_answer_the_session_becomes_opaque),
 		LENIENT(a_held_command_of_the_rest_knows_its_tagged_line),
 		LENIENT(a_plus_belongs_to_the_oldest_that_waits),
@@ -893,6 +915,7 @@ int main(void)
 		LENIENT(an_idle_session_holds_no_block),
 		LENIENT(a_tracker_is_small),
 		LENIENT(each_way_to_be_opaque_has_a_name),
+		LENIENT(a_line_that_goes_on_like_another_is_one_line),
 		LENIENT(a_long_listing_between_commands_is_followed),
 	};
 
