@@ -77,7 +77,8 @@ void tracker_fini(struct tracker *t);	/* gives the block back */
 extern const size_t tracker_block_size;
 
 /* Reads n bytes of the client's, returns how many of them may go on. now: milliseconds of any clock; it may wrap. Not to be called while
- * tracker_is_holding. What goes on is the same however the bytes are cut. */
+ * tracker_is_holding. What goes on is the same however the bytes are cut, but for the line of an END: that begins behind the returned
+ * number, or in an earlier piece. */
 size_t tracker_client(struct tracker *t, const void *p, size_t n, uint32_t now, enum tracker_verdict *verdict);
 
 /* Reads n bytes of the server's. done may be NULL. PASS, or END when the session becomes opaque and must not. */
