@@ -30,7 +30,7 @@ struct pipe {
 struct pipe_pool {
 	struct pipe *spare;
 	unsigned spares;
-	unsigned max;		/* open at a time; 0: nobody gets any */
+	unsigned max;		/* open at a time; 0: nobody gets any, or misses one */
 	unsigned in_use;	/* taken and not given back: a gauge */
 	uint64_t missed;	/* times that somebody got none, and copied */
 };

@@ -15,6 +15,7 @@
  * drain.c	their end, when the server stops
  * relay.c	the bytes afterwards
  * relay_watch.c	what must not last for ever there
+ * splice.c	the bytes of large literals, inside the kernel
  * tracker.c	what they mean
  * login.c	what only login needs: buffers with bounds, credentials; wiped and freed when relaying starts
  *
@@ -75,11 +76,19 @@ struct half {
 	struct half *other;
 	struct session *session;
 	struct buf *waiting;	/* for this side: what it did not take at once; the other is not read meanwhile */
+	struct pipe *pipe;	/* the same inside the kernel, behind what waits; NULL: none */
 	uint64_t bytes;		/* read from this side while relaying */
 	bool ended;		/* this side has ended its half */
 	bool finished;		/* and we ours towards it */
 	bool slow;		/* it did not take at once what was read last */
+	bool spliced;		/* bytes of this side have gone through a pipe */
 };
+
+/* Something that came from the other side has not gone to this one yet. */
+static inline bool half_is_behind(const struct half *h)
+{
+	return h->waiting || h->pipe;
+}
 
 /* For the log. Texts are NULL where they were not given. */
 struct proxied {
@@ -251,7 +260,7 @@ enum session_step session_login_failed(struct session *s, enum login_reason why,
 
 /* Writes to one side; what it does not take waits. false: more than BUF_MAX would wait, or the conn is broken. */
 bool half_write(struct half *h, const void *p, size_t n);
-bool half_flush(struct half *h);	/* false: the conn is broken */
+bool half_flush(struct half *h);	/* what waits, then what is in the pipe. false: the conn is broken */
 bool session_keep(struct session *s, struct buf **at, const char *p, size_t n);	/* behind what is there; false: more than BUF_MAX */
 
 /* ---- client_dialogue.c ---- */
@@ -329,6 +338,18 @@ static inline uint32_t relay_now(const struct session *s)
 
 /* ---- relay_watch.c ---- */
 void relay_watch(struct session *s);	/* at the end of an event */
+
+/* ---- splice.c ---- */
+enum spliced {
+	SPLICED_ALL,		/* that is there now, or that one turn may move */
+	SPLICED_TILL_HERE,	/* reading is the way to go on */
+	SPLICED_TO_NOBODY,	/* the other side takes nothing any more */
+};
+
+/* From a side whose other is not behind. *moved: bytes. */
+enum spliced half_splice(struct half *from, size_t *moved);
+bool half_drain(struct half *h);	/* the pipe, where nothing waits before it. false: the conn is broken */
+bool half_unpipe(struct half *h);	/* from the pipe to what waits. false: more than BUF_MAX */
 
 /* ---- session_log.c ---- */
 void session_log_slow(const struct session *s, enum imap_line_verb verb, uint32_t ms);

@@ -285,7 +285,7 @@ void worker_open(struct worker *w)
 	unsigned long table = table_of(w);
 
 	w->descriptors = table - worker_descriptors_kept(table);
-	w->loop.pipes.max = pipes_of(table);
+	w->loop.pipes.max = w->loop.relay_mode == RELAY_COPY ? 0 : pipes_of(table);
 	open_doors(w);
 	ev_io_init(&w->mail, on_mail, w->conf.box, EV_READ);
 	ev_io_start(w->ev, &w->mail);

@@ -64,7 +64,7 @@ struct pipe *pipe_take(struct pipe_pool *pool)
 	if (p)
 		pool->in_use++;
 	else
-		pool->missed++;
+		pool->missed += pool->max > 0;
 	return p;
 }
 

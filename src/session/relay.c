@@ -5,9 +5,10 @@
  *	                                   |          '--what it does not take--> backend.waiting; the client is not read until that is gone
  *	                                   '--what the backend has not invited--> held; the client is read on until that is full
  *
- * At most one scratch's worth waits for each side, and SLOW_READ for one that is known to be slow; one is held. An idle session holds no
- * buffer. The tracker reads along (doc/TRACKER) and holds the client's bytes behind a synchronising literal; it changes none. What a
- * session needs for relaying is one struct relay, as what it needed for login was one struct login.
+ * At most one scratch's worth waits for each side, and SLOW_READ for one that is known to be slow; one is held. The rest of a large literal
+ * goes through a pipe instead (splice.c). An idle session holds no buffer and no pipe. The tracker reads along (doc/TRACKER) and holds the
+ * client's bytes behind a synchronising literal; it changes none. What a session needs for relaying is one struct relay, as what it needed
+ * for login was one struct login.
  */
 #include <errno.h>
 
@@ -62,7 +63,7 @@ static void end_towards(struct half *other)
 /* Something that came from the other side has not gone to h yet. */
 static bool is_owed(const struct half *h)
 {
-	return h->waiting || (!is_client(h) && h->session->relay->held);
+	return half_is_behind(h) || (!is_client(h) && h->session->relay->held);
 }
 
 static void side_ended(struct half *h)
@@ -90,6 +91,7 @@ static void went_deaf(struct half *h)
 		return;
 	}
 	buf_give(bufs, &h->waiting);
+	pipe_give(&s->env->loop->pipes, &h->pipe);
 	buf_give(bufs, &s->relay->held);
 	h->finished = true;
 	note_took(h);
@@ -97,11 +99,11 @@ static void went_deaf(struct half *h)
 
 static void write_to(struct half *h, const void *p, size_t n)
 {
-	bool waited = h->waiting;
+	bool was_behind = half_is_behind(h);
 
 	if (n > 0 && !h->finished && !half_write(h, p, n))
 		went_deaf(h);
-	if (!waited && h->waiting)
+	if (!was_behind && half_is_behind(h))
 		note_took(h);
 }
 
@@ -139,7 +141,7 @@ static void go_on_with_held(struct session *s)
 	struct relay *r = s->relay;
 	size_t gone;
 
-	if (s->step != STEP_RELAY || !r->held || s->backend.waiting)
+	if (s->step != STEP_RELAY || !r->held || half_is_behind(&s->backend))
 		return;
 	gone = let_up(s, r->held->data + r->held->head, buf_waiting(r->held));
 	if (r->held)	/* else the backend takes nothing any more */
@@ -192,21 +194,35 @@ static size_t room_for(const struct half *h)
 {
 	const struct relay *r = h->session->relay;
 
-	if (h->ended || h->other->waiting)
+	if (h->ended || half_is_behind(h->other))
 		return 0;
 	if (!is_client(h) || (!r->held && !tracker_is_holding(&r->tracker)))
 		return h->other->slow ? SLOW_READ : NET_SCRATCH;
 	return buf_waiting(r->held) < HELD_MAX ? HELD_MAX - buf_waiting(r->held) : 0;
 }
 
+/* true: that is all for now. */
+static bool splice_side(struct half *h)
+{
+	size_t moved;
+	enum spliced how = half_splice(h, &moved);
+
+	if (moved > 0)
+		note_said(h);
+	if (half_is_behind(h->other))
+		note_took(h->other);
+	if (how == SPLICED_TO_NOBODY)
+		went_deaf(h->other);
+	return how != SPLICED_TILL_HERE;
+}
+
 static void read_side(struct half *h)
 {
-	struct session *s = h->session;
-	struct net_loop *loop = s->env->loop;
+	struct net_loop *loop = h->session->env->loop;
 	size_t room = room_for(h);
 	ssize_t n;
 
-	if (room == 0)
+	if (room == 0 || splice_side(h))
 		return;
 	n = conn_read(&h->conn, loop->scratch, room);
 	if (n > 0) {
@@ -220,26 +236,36 @@ static void read_side(struct half *h)
 	}
 }
 
+static size_t behind(const struct half *h)
+{
+	return buf_waiting(h->waiting) + (h->pipe ? h->pipe->held : 0);
+}
+
+/* Once h has taken all, the other side is read at once: while it has more than h takes, nothing changes in what is wanted of either. */
 static void write_side(struct half *h)
 {
 	struct session *s = h->session;
-	size_t before = buf_waiting(h->waiting);
+	size_t before = behind(h);
 
 	if (!half_flush(h)) {
 		went_deaf(h);
 		return;
 	}
-	if (buf_waiting(h->waiting) < before)
+	if (behind(h) < before)
 		note_took(h);
 	if (!is_client(h))
 		go_on_with_held(s);
-	if (s->step == STEP_RELAY && h->other->ended && !is_owed(h))
+	if (s->step != STEP_RELAY || half_is_behind(h))
+		return;
+	if (!h->other->ended)
+		read_side(h->other);
+	else if (!is_owed(h))
 		end_towards(h);
 }
 
 void relay_event(struct half *h, unsigned events)
 {
-	if ((events & CONN_WRITE) && h->waiting)
+	if ((events & CONN_WRITE) && half_is_behind(h))
 		write_side(h);
 	if ((events & CONN_READ) && h->session->step == STEP_RELAY)
 		read_side(h);
@@ -249,12 +275,12 @@ void relay_event(struct half *h, unsigned events)
 
 static void want(struct half *h)
 {
-	conn_want(&h->conn, (room_for(h) > 0 ? CONN_READ : 0) | (h->waiting ? CONN_WRITE : 0));
+	conn_want(&h->conn, (room_for(h) > 0 ? CONN_READ : 0) | (half_is_behind(h) ? CONN_WRITE : 0));
 }
 
 bool relay_is_safe(const struct session *s)
 {
-	return tracker_is_safe(&s->relay->tracker) && !s->client.waiting;
+	return tracker_is_safe(&s->relay->tracker) && !half_is_behind(&s->client);
 }
 
 /* What UNAUTHENTICATE might hide in has made it opaque just now. */
@@ -262,7 +288,7 @@ bool relay_may_speak(const struct session *s)
 {
 	const struct tracker *t = &s->relay->tracker;
 
-	return (!t->opaque || s->why == SESSION_UNAUTHENTICATED) && tracker_server_rests(t) && !s->client.waiting;
+	return (!t->opaque || s->why == SESSION_UNAUTHENTICATED) && tracker_server_rests(t) && !half_is_behind(&s->client);
 }
 
 /* ---- what the backend counts of us: changes only, for others write there too ---- */
@@ -304,7 +330,7 @@ void relay_settle(struct session *s)
 		return;
 	}
 	count_state(s);
-	if (!s->client.waiting)
+	if (!half_is_behind(&s->client))
 		conn_lift_user_timeout(&s->client.conn, false);
 	relay_watch(s);
 	want(&s->client);

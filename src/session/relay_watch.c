@@ -54,7 +54,7 @@ static double left_half_open(const struct session *s, uint32_t now)
 
 static double left_of_stall(const struct session *s, uint32_t now)
 {
-	return s->client.waiting ? left(STALLED_SECONDS, now, s->relay->client.took) : NEVER;
+	return half_is_behind(&s->client) ? left(STALLED_SECONDS, now, s->relay->client.took) : NEVER;
 }
 
 /* Nobody can send what is not taken. */
@@ -62,7 +62,7 @@ static double left_of_literal(const struct session *s, uint32_t now)
 {
 	const struct relay *r = s->relay;
 
-	if (!tracker_client_owes(&r->tracker) || s->backend.waiting)
+	if (!tracker_client_owes(&r->tracker) || half_is_behind(&s->backend))
 		return NEVER;
 	return left(s->env->times.literal, now, later(now, r->client.said, r->backend.took));
 }
@@ -71,7 +71,7 @@ static double left_of_answer(const struct session *s, uint32_t now)
 {
 	const struct relay *r = s->relay;
 
-	if (!tracker_is_holding(&r->tracker) || s->backend.waiting)
+	if (!tracker_is_holding(&r->tracker) || half_is_behind(&s->backend))
 		return NEVER;
 	return left(s->env->times.literal, now, later(now, r->held_since, r->backend.took));
 }
@@ -85,7 +85,7 @@ static double left_of_command(const struct session *s, uint32_t now)
 
 static double left_of_patience(const struct session *s, uint32_t now)
 {
-	return s->client.waiting && !s->client.conn.lifted ? left(LIFT_SECONDS, now, s->relay->client.took) : NEVER;
+	return half_is_behind(&s->client) && !s->client.conn.lifted ? left(LIFT_SECONDS, now, s->relay->client.took) : NEVER;
 }
 
 static void lift(struct session *s)

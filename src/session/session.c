@@ -351,9 +351,9 @@ bool half_flush(struct half *h)
 		if (buf_waiting(h->waiting) == 0)
 			give_buf(h->session, &h->waiting);
 		else if (n == 0)
-			break;
+			return true;
 	}
-	return true;
+	return half_drain(h);
 }
 
 bool session_keep(struct session *s, struct buf **at, const char *p, size_t n)
@@ -377,6 +377,8 @@ bool half_write(struct half *h, const void *p, size_t n)
 {
 	ssize_t done = 0;
 
+	if (!half_unpipe(h))
+		return false;
 	if (!h->waiting)
 		done = conn_write(&h->conn, p, n);
 	if (done < 0) {
@@ -499,16 +501,18 @@ static bool client_can_hear(const struct session *s, enum session_step was)
 
 static void close_conns(struct session *s, enum session_step was)
 {
-	struct buf_pool *pool = &s->env->loop->bufs;
+	struct net_loop *loop = s->env->loop;
 
 	if (s->login)
 		backend_dialogue_stop(s);
 	conn_close(&s->backend.conn);
-	buf_give_wiped(pool, &s->backend.waiting);
-	if (conn_is_open(&s->client.conn) && client_can_hear(s, was))
+	buf_give_wiped(&loop->bufs, &s->backend.waiting);
+	pipe_give(&loop->pipes, &s->backend.pipe);
+	if (conn_is_open(&s->client.conn) && client_can_hear(s, was) && half_unpipe(&s->client))
 		conn_linger(&s->client.conn, &s->client.waiting);
 	conn_close(&s->client.conn);
-	buf_give(pool, &s->client.waiting);
+	buf_give(&loop->bufs, &s->client.waiting);
+	pipe_give(&loop->pipes, &s->client.pipe);
 }
 
 static bool may_speak(const struct session *s)

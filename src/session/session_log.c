@@ -96,7 +96,8 @@ void session_log_end(struct session *s, const char *detail)
 		log_str(&l, "mechanism", s->mechanism);
 		log_num(&l, "in", s->client.bytes);
 		log_num(&l, "out", s->backend.bytes);
-		log_str(&l, "relay", "copy");
+		log_str(&l, "up", s->client.spliced ? "splice" : "copy");
+		log_str(&l, "down", s->backend.spliced ? "splice" : "copy");
 		log_tracked(&l, &s->relay->tracker);
 	} else {
 		log_str(&l, "while", session_doing(s));

@@ -128,6 +128,14 @@ void buffers(struct scene *sc, struct span args)
 		stage_fail(sc->stage, "%zu buffers are in use", sc->stage->loop.bufs.in_use);
 }
 
+void pipes(struct scene *sc, struct span args)
+{
+	unsigned long expected = strtoul(args.p, NULL, 10);
+
+	if (sc->stage->loop.pipes.in_use != expected)
+		stage_fail(sc->stage, "%u pipes are in use", sc->stage->loop.pipes.in_use);
+}
+
 static bool log_line_fits(const char *line, struct span words)
 {
 	char event[80];

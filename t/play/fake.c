@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -110,6 +111,74 @@ static ssize_t fake_write(struct conn *c, const void *p, size_t n)
 	bytes_add(&f->out, p, n);
 	took(f, n);
 	return (ssize_t)n;
+}
+
+static bool fake_can_splice(struct conn *c, unsigned way)
+{
+	struct fake *f = c->fake;
+
+	(void)way;
+	return f->splices != SPLICES_NOT && !f->dialling && !f->securing;
+}
+
+/* The pipe is a real one. */
+static ssize_t splice_out(struct fake *f, int pipe, size_t n)
+{
+	size_t there = f->in.n - f->in_at;
+	ssize_t put;
+
+	if (there == 0 && (f->in_end || f->reset))
+		return 0;
+	if (there == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	put = write(pipe, f->in.p + f->in_at, n < there ? n : there);
+	if (put > 0) {
+		f->in_at += (size_t)put;
+		f->moved += (size_t)put;
+	} else {
+		broke(f, "its bytes are spliced into a pipe that is full");
+	}
+	return put;
+}
+
+static ssize_t splice_in(struct fake *f, int pipe, size_t n)
+{
+	char bytes[4096];
+	ssize_t got;
+
+	if (f->reset) {
+		errno = EPIPE;
+		return -1;
+	}
+	n = n < room(f) ? n : room(f);
+	n = n < sizeof(bytes) ? n : sizeof(bytes);
+	if (n == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	got = read(pipe, bytes, n);
+	if (got <= 0) {
+		broke(f, "bytes are spliced to it from a pipe that is empty");
+		return got;
+	}
+	bytes_add(&f->out, bytes, (size_t)got);
+	took(f, (size_t)got);
+	return got;
+}
+
+static ssize_t fake_splice(struct conn *c, unsigned way, int pipe, size_t n)
+{
+	struct fake *f = c->fake;
+
+	if (!fake_can_splice(c, way) || (way == CONN_WRITE && f->half_closed))
+		broke(f, "spliced where that is not possible");
+	if (f->splices == SPLICES_WRONGLY && way == CONN_READ)
+		return 0;
+	if (f->splices == SPLICES_WRONGLY)
+		return failed(c, "Invalid argument", EINVAL);
+	return way == CONN_READ ? splice_out(f, pipe, n) : splice_in(f, pipe, n);
 }
 
 static void fake_want(struct conn *c, unsigned events)
@@ -231,6 +300,8 @@ static const struct conn_ops fake_ops = {
 	.read = fake_read,
 	.peek = fake_peek,
 	.write = fake_write,
+	.can_splice = fake_can_splice,
+	.splice = fake_splice,
 	.want = fake_want,
 	.start_tls_server = start_tls_server,
 	.start_tls_client = start_tls_client,

@@ -46,6 +46,7 @@ struct fake {
 	char phrase[FAKE_PHRASE_MAX];	/* why it failed */
 	char sni[FAKE_PHRASE_MAX], cert[FAKE_PHRASE_MAX];	/* what the client asks for; whom its certificate names */
 	bool dialling, securing, secure;
+	enum { SPLICES_NOT, SPLICES, SPLICES_WRONGLY } splices;	/* wrongly: says that it can, and then neither moves bytes nor EAGAIN */
 	bool in_end, end_seen, reset, half_closed;
 	uint64_t moved;			/* grows with whatever is read or written */
 	unsigned idle_turns;

@@ -285,6 +285,17 @@ void given_clients_from(struct scene *sc, struct span args)
 		scene_bad_word(sc, args);
 }
 
+void given_splice(struct scene *sc, struct span args)
+{
+	(void)args;
+	sc->stage->splices = true;
+}
+
+void given_pipes(struct scene *sc, struct span args)
+{
+	sc->stage->loop.pipes.max = (unsigned)strtoul(args.p, NULL, 10);
+}
+
 void given_no_tls_context(struct scene *sc, struct span args)
 {
 	(void)args;

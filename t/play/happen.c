@@ -101,6 +101,22 @@ void takes(struct scene *sc, struct span args)
 		fake_takes(f, span_is(args, "nothing") ? 0 : strtoul(args.p, NULL, 10));
 }
 
+void splices(struct scene *sc, struct span args)
+{
+	struct fake *f = scene_open_side(sc);
+
+	if (!f)
+		return;
+	if (span_is(args, "no more"))
+		f->splices = SPLICES_NOT;
+	else if (span_is(args, "wrongly"))
+		f->splices = SPLICES_WRONGLY;
+	else if (span_is(args, "again"))
+		f->splices = SPLICES;
+	else
+		scene_bad_word(sc, args);
+}
+
 void shakes_hands(struct scene *sc, struct span args)
 {
 	struct fake *f = scene_open_side(sc);

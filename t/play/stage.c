@@ -148,6 +148,7 @@ static struct fake *add_fake(struct stage *st, const char *side)
 	struct fake *f = fake_new(side);
 
 	f->room_a_turn = f->room_now = st->room_a_turn;
+	f->splices = st->splices ? SPLICES : SPLICES_NOT;
 	f->next = st->fakes;
 	st->fakes = f;
 	return f;
@@ -354,6 +355,8 @@ void stage_check_empty(struct stage *st)
 		stage_fail(st, "%u sessions were opened, the memory of %u is free", st->opened, st->gone);
 	if (st->loop.bufs.in_use)
 		stage_fail(st, "%zu buffers were not given back", st->loop.bufs.in_use);
+	if (st->loop.pipes.in_use)
+		stage_fail(st, "%u pipes were not given back", st->loop.pipes.in_use);
 	if (timers_wait(&st->loop.timers) >= 0)
 		stage_fail(st, "a timer still runs");
 	if (st->query)

@@ -58,6 +58,7 @@ struct stage {
 	struct backend *dialled;		/* NULL: a play has seen it */
 	size_t room_a_turn;			/* of all fakes; SIZE_MAX: no limit */
 	bool tls_contexts_fail;
+	bool splices;				/* fakes made from now on can */
 	unsigned opened, gone;
 
 	char *log[STAGE_LOG_MAX];

@@ -51,6 +51,7 @@ void scene_bad_word(struct scene *sc, struct span word)
 	{ who " closes",		INPUT,   closes,	   WHO, 0 }, \
 	{ who " resets",		INPUT,   resets,	   WHO, 0 }, \
 	{ who " takes",			INPUT,   takes,		   WHO, 0 }, \
+	{ who " splices",		INPUT,   splices,	   WHO, 0 }, \
 	{ who " shakes hands",		INPUT,   shakes_hands,	   WHO, 0 }, \
 	{ who " breaks the handshake:",	INPUT,   breaks_handshake, WHO, 0 }, \
 	{ who " starts TLS",		EXPECTS, is_marked,	   WHO, MARK_STARTS_TLS }, \
@@ -73,6 +74,8 @@ static const struct verb verbs[] = {
 	{ "given auth-failure-delay",	SETS,	 given_auth_failure_delay, 0, 0 },
 	{ "given times",		SETS,	 given_times,	   0, 0 },
 	{ "given clients from",		SETS,	 given_clients_from, 0, 0 },
+	{ "given splice",		SETS,	 given_splice,	   0, 0 },
+	{ "given pipes",		SETS,	 given_pipes,	   0, 0 },
 	{ "given no TLS context",	SETS,	 given_no_tls_context, 0, 0 },
 	BOTH_SIDES("client", CLIENT),
 	BOTH_SIDES("backend", BACKEND),
@@ -90,6 +93,7 @@ static const struct verb verbs[] = {
 	{ "counts",			EXPECTS, counts,	   0, 0 },
 	{ "dials",			EXPECTS, dials,		   0, 0 },
 	{ "buffers",			EXPECTS, buffers,	   0, 0 },
+	{ "pipes",			EXPECTS, pipes,		   0, 0 },
 	{ "log",			EXPECTS, logs,		   0, 0 },
 	{ "ends",			EXPECTS, ends,		   0, 0 },
 };

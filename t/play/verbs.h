@@ -65,6 +65,8 @@ verb_fn given_limits;
 verb_fn given_auth_failure_delay;
 verb_fn given_times;
 verb_fn given_clients_from;
+verb_fn given_splice;
+verb_fn given_pipes;
 verb_fn given_no_tls_context;
 
 /* happen.c */
@@ -73,6 +75,7 @@ verb_fn says;
 verb_fn closes;
 verb_fn resets;
 verb_fn takes;
+verb_fn splices;
 verb_fn shakes_hands;
 verb_fn breaks_handshake;
 verb_fn client_connects;
@@ -95,6 +98,7 @@ verb_fn is_not_lifted;
 verb_fn counts;
 verb_fn dials;
 verb_fn buffers;
+verb_fn pipes;
 verb_fn logs;
 verb_fn ends;
 

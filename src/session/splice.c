@@ -1,0 +1,116 @@
+/*
+ * splice.c - the rest of a large literal goes from one side to the other inside the kernel.
+ *
+ *	from.conn --pipe_fill--> to.pipe --pipe_drain--> to.conn
+ *
+ * A pipe is taken when there may be bytes for it and given back when it is empty; what the far side does not take stays in it, behind
+ * what waits in a buffer, and the near side is not read meanwhile. Where there is no pipe, or a side cannot do it just now, the
+ * bytes are copied; and so they are when splice(2) says anything else than that bytes went or that none can go now, for only reading and
+ * writing tell what that means.
+ */
+#include <errno.h>
+
+#include "base/mem.h"
+#include "session/session_private.h"
+
+#define SPLICE_MIN (16 * 1024)		/* less of a literal is read together with what follows it */
+#define SPLICE_A_TURN (4 * PIPE_BYTES)	/* then it is somebody else's turn */
+#define SPLICE_SHORT (16 * 1024)	/* less than one record of TLS: there was no more */
+
+_Static_assert(PIPE_BYTES <= BUF_MAX, "what is in a pipe may have to wait in a buffer");
+
+static struct net_loop *loop_of(const struct half *h)
+{
+	return h->session->env->loop;
+}
+
+bool half_unpipe(struct half *h)
+{
+	struct buf_pool *bufs = &loop_of(h)->bufs;
+	struct buf *b;
+	bool kept = true;
+
+	if (!h->pipe)
+		return true;
+	b = buf_take(bufs, h->pipe->held);
+	b->tail = (uint32_t)pipe_empty(h->pipe, b->data);
+	pipe_give(&loop_of(h)->pipes, &h->pipe);
+	if (!h->waiting) {
+		h->waiting = b;
+	} else {
+		kept = session_keep(h->session, &h->waiting, (const char *)b->data, buf_waiting(b));
+		buf_give(bufs, &b);
+	}
+	return kept;
+}
+
+bool half_drain(struct half *h)
+{
+	while (h->pipe) {
+		ssize_t n = conn_can_splice(&h->conn, CONN_WRITE) ? pipe_drain(h->pipe, &h->conn) : 0;
+
+		if (n < 0 && errno == EAGAIN)
+			return true;
+		if (n <= 0)
+			return half_unpipe(h) && half_flush(h);
+		if (h->pipe->held == 0)
+			pipe_give(&loop_of(h)->pipes, &h->pipe);
+	}
+	return true;
+}
+
+static enum tracker_side side_of(const struct half *h)
+{
+	return h == &h->session->client ? TRACKER_CLIENT : TRACKER_SERVER;
+}
+
+/* How much of the literal under way is to be spliced now; 0: that is not the way to go on. */
+static size_t worth_splicing(struct half *from)
+{
+	uint64_t left = tracker_literal_left(&from->session->relay->tracker, side_of(from));
+
+	if (left < SPLICE_MIN || from->other->finished)
+		return 0;
+	if (!conn_can_splice(&from->conn, CONN_READ) || !conn_can_splice(&from->other->conn, CONN_WRITE))
+		return 0;
+	return left < PIPE_BYTES ? (size_t)left : PIPE_BYTES;
+}
+
+/* As conn_splice; 0 also where there is no pipe. */
+static ssize_t fill(struct half *from, size_t n)
+{
+	struct half *to = from->other;
+	ssize_t got;
+
+	to->pipe = pipe_take(&loop_of(from)->pipes);
+	if (!to->pipe)
+		return 0;
+	got = pipe_fill(to->pipe, &from->conn, n);
+	if (got > 0) {
+		tracker_skip(&from->session->relay->tracker, side_of(from), (uint64_t)got);
+		from->bytes += (uint64_t)got;
+		from->spliced = true;
+	} else {
+		pipe_give(&loop_of(from)->pipes, &to->pipe);
+	}
+	return got;
+}
+
+enum spliced half_splice(struct half *from, size_t *moved)
+{
+	size_t n;
+
+	*moved = 0;
+	while ((n = worth_splicing(from)) > 0) {
+		ssize_t got = fill(from, n);
+
+		if (got <= 0)
+			return got < 0 && errno == EAGAIN ? SPLICED_ALL : SPLICED_TILL_HERE;
+		*moved += (size_t)got;
+		if (!half_drain(from->other))
+			return SPLICED_TO_NOBODY;
+		if (half_is_behind(from->other) || *moved >= SPLICE_A_TURN || ((size_t)got < n && got < SPLICE_SHORT))
+			return SPLICED_ALL;
+	}
+	return SPLICED_TILL_HERE;
+}
