@@ -48,6 +48,7 @@ early.good('NOOP')
 END
 paused=$(log_count 'event=accept-paused')
 is "a login in the midst of idle connections" "$("$PYTHON" "$SCRATCH/hogs.py" "$(port imap)" "$PASSWORD" 2>&1)" ''
-ok "accepting had paused for that" test "$(log_count 'event=accept-paused')" -gt "$paused"
+paused_again() { [ "$(log_count 'event=accept-paused')" -gt "$paused" ]; }
+ok "accepting had paused for that" wait_for 5 paused_again
 
 done_testing
