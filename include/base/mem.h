@@ -16,13 +16,16 @@
 void *mem_new(size_t n);			/* zeroed; free with mem_free */
 void *mem_new_array(size_t count, size_t size);	/* zeroed; count * size is checked */
 void *mem_grow(void *p, size_t old_n, size_t n);/* like realloc; what is new is zeroed; p may be NULL */
-void *mem_new_aligned(size_t n);		/* zeroed, its address a multiple of n, which is a power of two */
+void *mem_new_aligned(size_t alignment, size_t n);	/* zeroed; alignment: a power of two, a pointer's size at least */
 char *mem_strdup(const char *text);
 char *mem_span_dup(struct span s);		/* a C string; s must hold no NUL to be worth it */
 
 /* Frees *pp and clears it; NULL is fine. */
 #define mem_free(pp) mem_free_((void **)(pp))
 void mem_free_(void **pp);
+
+/* Whole pages that are free go back to the system, of all threads. It takes its time: a look at each free piece. */
+void mem_give_back(void);
 
 /* Overwrites n bytes so that no compiler leaves it out. For secrets. */
 void mem_wipe(void *p, size_t n);

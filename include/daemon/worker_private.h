@@ -55,7 +55,8 @@ struct worker {
 	struct session_env env;
 	char id_prefix[WORKER_RUN_MAX + 8];
 	ev_io mail;
-	struct timer drained, leave;
+	struct timer drained, leave, trim;
+	size_t gone;			/* sessions, since memory was given back */
 	double leave_until;
 	unsigned deals;			/* connections dealt so far */
 	unsigned long descriptors;	/* for clients, and backends they are logged in at */

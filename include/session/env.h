@@ -87,7 +87,8 @@ struct session_env {
 	/* A session is gone, memory and all; called at the end of the turn. NULL: nobody asks. */
 	void (*session_gone)(struct session_env *env);
 
-	struct pool relays, blocks;	/* session_env_init's: what relaying sessions have */
+	struct pool sessions;		/* session_env_init's */
+	struct pool relays, blocks;	/* likewise: what relaying sessions have */
 	struct session *first;		/* all sessions, newest first; session.c keeps the list */
 	struct login *oldest, *newest;	/* of those that are not logged in; admission.c keeps this list */
 	struct session_refusals refusals;

@@ -117,7 +117,6 @@ struct session {
 	struct addr peer;	/* the client, as far as we know: whom we accepted, or whom a trusted ID names */
 	struct addr via;	/* who gave us the client in its ID; AF_UNSPEC: nobody */
 	struct proxied *proxied;	/* what a PROXY header said besides the addresses; NULL: there was none */
-	struct addr local;	/* where the client connected to, if somebody said; AF_UNSPEC: ask the conn */
 	char *given_id;		/* the session's name, if a trusted proxy gave it one; NULL: ours */
 	uint8_t ttl;		/* how many more proxies this session may go through, ourselves included */
 	bool id_taken;		/* the first ID has been; later ones tell nothing */
@@ -182,7 +181,9 @@ struct login {
 	struct limits_ticket ticket;
 	bool admitted;			/* on the list of those that are not logged in */
 
-	/* what ID has changed in the session, to be put back if it was said before STARTTLS */
+	struct addr local;		/* where the client connected to, if somebody said; AF_UNSPEC: ask the conn */
+
+	/* what ID has changed, to be put back if it was said before STARTTLS */
 	struct addr peer_before_id, local_before_id;
 
 	/* client */
@@ -252,7 +253,7 @@ void session_go(struct session *s, enum session_step step);
 void session_settle(struct session *s);	/* ends every event: goes on with what waits, sets what is wanted of the conns */
 const char *session_doing(const struct session *s);
 void session_client_is(struct session *s, const struct addr *client);	/* another than who connected: somebody trusted says so */
-bool session_local_addr(struct session *s, struct addr *a);	/* where the client connected to, as far as we know */
+bool session_local_addr(struct session *s, struct addr *a);	/* ... as far as we know; before relaying */
 
 /* Ends the attempt: log line, NO to the client, backend closed. backend_says: passed on instead of the reason's own reply (n = 0: none);
  * detail: a phrase for the log, may be NULL. Returns the step to go to. */

@@ -1,6 +1,7 @@
 /* mem.c - see mem.h. The lowest of base: even the log stands on it, so running out is said with a bare write(2). */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,13 +44,20 @@ void *mem_grow(void *p, size_t old_n, size_t n)
 	return q;
 }
 
-void *mem_new_aligned(size_t n)
+void *mem_new_aligned(size_t alignment, size_t n)
 {
-	void *p = aligned_alloc(n, n);
+	void *p;
 
-	if (!p)
+	if (posix_memalign(&p, alignment, n) != 0)
 		no_memory();
 	return memset(p, 0, n);
+}
+
+void mem_give_back(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
 }
 
 char *mem_strdup(const char *text)

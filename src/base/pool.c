@@ -32,6 +32,8 @@ struct pool_chunk {
 };
 
 #define ALIGNMENT 16
+#define MALLOC_HEAD 16	/* left to it of each chunk: so the next one can begin where this one ends, and nothing is lost between them */
+#define CHUNK_BYTES (POOL_CHUNK - MALLOC_HEAD)
 #define CHUNK_HEAD ((sizeof(struct pool_chunk) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT)
 
 void pool_init(struct pool *p, size_t size)
@@ -61,9 +63,9 @@ static void list_remove(struct pool *p, struct pool_chunk *c)
 
 static void add_chunk(struct pool *p)
 {
-	struct pool_chunk *c = mem_new_aligned(POOL_CHUNK);
+	struct pool_chunk *c = mem_new_aligned(POOL_CHUNK, CHUNK_BYTES);
 
-	for (size_t n = (POOL_CHUNK - CHUNK_HEAD) / p->size; n > 0; n--) {
+	for (size_t n = (CHUNK_BYTES - CHUNK_HEAD) / p->size; n > 0; n--) {
 		struct free_object *f = (struct free_object *)((char *)c + CHUNK_HEAD + (n - 1) * p->size);
 
 		f->next = c->free;

@@ -17,6 +17,8 @@
 #include "route/user_map.h"
 #include "session/session.h"
 
+#define TRIM_MANY 1000		/* sessions that have gone, and no fewer than there are, before memory is given back ... */
+#define TRIM_PAUSE 10.0		/* ... so many seconds later: they seldom go alone */
 #define SECONDS_FOR_TLS 10.0
 #define SECONDS_FOR_LOGIN 60.0
 #define SECONDS_FOR_BACKEND 30.0
@@ -79,6 +81,27 @@ static struct directory *build_directory(struct worker *w)
 	return directory_none_new();
 }
 
+static void trim(struct timer *t)
+{
+	struct worker *w = CONTAINER_OF(t, struct worker, trim);
+
+	if (w->gone < w->env.nsessions)
+		return;
+	w->gone = 0;
+	mem_give_back();
+}
+
+/* malloc keeps what a storm of logins has left behind. */
+static void session_gone(struct session_env *env)
+{
+	struct worker *w = CONTAINER_OF(env, struct worker, env);
+
+	w->gone++;
+	if (w->gone >= TRIM_MANY && !timer_is_running(&w->trim))
+		timers_start(&w->loop.timers, &w->trim, TRIM_PAUSE, trim);
+	worker_leave_if_empty(env);
+}
+
 static void build_env(struct worker *w)
 {
 	const struct settings *s = w->conf.settings;
@@ -102,7 +125,7 @@ static void build_env(struct worker *w)
 		.hide_compress = s->hide_compress,
 		.connect = connect_backend,
 		.backend_tls = backend_tls,
-		.session_gone = worker_leave_if_empty,
+		.session_gone = session_gone,
 	};
 	session_env_init(&w->env);
 }
@@ -200,6 +223,7 @@ void worker_demolish(struct worker *w)
 	ev_io_stop(w->ev, &w->mail);
 	timers_stop(&w->loop.timers, &w->drained);
 	timers_stop(&w->loop.timers, &w->leave);
+	timers_stop(&w->loop.timers, &w->trim);
 	route_free(&w->env.route);
 	resolver_free(&w->resolver);
 	net_loop_fini(&w->loop);

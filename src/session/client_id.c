@@ -158,8 +158,8 @@ static void apply(struct id_walk *w)
 		session_client_is(s, &w->originating);
 	}
 	if (w->connected.family != AF_UNSPEC) {
-		s->local = w->connected;
-		s->local.port = w->connected_port;
+		s->login->local = w->connected;
+		s->login->local.port = w->connected_port;
 	}
 }
 
@@ -169,7 +169,7 @@ void client_id_forget(struct session *s)
 		return;
 	s->id_taken = false;
 	session_client_is(s, &s->login->peer_before_id);
-	s->local = s->login->local_before_id;
+	s->login->local = s->login->local_before_id;
 	s->via = (struct addr){ 0 };
 	s->ttl = PROXY_TTL_MAX;
 	mem_free(&s->given_id);
@@ -185,7 +185,7 @@ bool client_id_take(struct session *s, struct span pairs)
 
 	if (!s->id_taken) {
 		s->login->peer_before_id = s->peer;
-		s->login->local_before_id = s->local;
+		s->login->local_before_id = s->login->local;
 	}
 	while (imap_id_next(&pairs, &name, &value)) {
 		const struct id_key *key = value.p ? find_key(name) : NULL;

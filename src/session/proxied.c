@@ -70,7 +70,7 @@ static void believe(struct session *s, const struct proxy_header *h)
 	if (h->source.family == PROXY_NO_ADDRESS)
 		return;
 	take_end(&client, &h->source);
-	take_end(&s->local, &h->destination);
+	take_end(&s->login->local, &h->destination);
 	session_client_is(s, &client);
 }
 

@@ -53,9 +53,9 @@ void session_client_is(struct session *s, const struct addr *client)
 
 bool session_local_addr(struct session *s, struct addr *a)
 {
-	if (s->local.family == AF_UNSPEC)
+	if (s->login->local.family == AF_UNSPEC)
 		return conn_local_addr(&s->client.conn, a);
-	*a = s->local;
+	*a = s->login->local;
 	return true;
 }
 
@@ -393,6 +393,7 @@ bool half_write(struct half *h, const void *p, size_t n)
 
 void session_env_init(struct session_env *env)
 {
+	pool_init(&env->sessions, sizeof(struct session));
 	pool_init(&env->relays, sizeof(struct relay));
 	pool_init(&env->blocks, tracker_block_size);
 }
@@ -401,13 +402,14 @@ void session_env_fini(struct session_env *env)
 {
 	admission_fini(env);
 	timers_stop(&env->loop->timers, &env->drain_tick);
+	pool_fini(&env->sessions);
 	pool_fini(&env->relays);
 	pool_fini(&env->blocks);
 }
 
 struct session *session_new(struct session_env *env, const struct session_listener *listener, const struct addr *peer)
 {
-	struct session *s = mem_new(sizeof(*s));
+	struct session *s = pool_take(&env->sessions);
 
 	s->env = env;
 	s->listener = listener;
@@ -471,7 +473,7 @@ static void free_session(struct reap_item *item)
 	mem_free(&s->client_version);
 	mem_free(&s->given_id);
 	proxied_free(&s->proxied);
-	mem_free(&s);
+	pool_give(&env->sessions, &s);
 	if (env->session_gone)
 		env->session_gone(env);
 }

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -87,6 +88,60 @@ static void copies_are_c_strings(void **s)
 	mem_free(&c);
 }
 
+static void an_aligned_piece_is_where_it_should_be_and_zeroed(void **s)
+{
+	(void)s;
+	for (int i = 0; i < 10; i++) {
+		char *p = mem_new_aligned(4096, 1000);
+
+		assert_int_equal((uintptr_t)p % 4096, 0);
+		assert_true(all_zero(p, 1000));
+		memset(p, 1, 1000);
+		mem_free(&p);
+	}
+}
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define OWN_MALLOC 1
+#ifdef __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#undef OWN_MALLOC
+#endif
+#endif
+#endif
+
+/* The sanitizers' malloc has its own ways. */
+#ifdef OWN_MALLOC
+static long resident_pages(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	long all = 0, resident = 0;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%ld %ld", &all, &resident), 2);
+	fclose(f);
+	return resident;
+}
+
+static void what_is_free_between_what_is_not_goes_back(void **s)
+{
+	static char *pieces[20000];	/* 20 MB */
+	long full;
+
+	(void)s;
+	for (size_t i = 0; i < ARRAY_LEN(pieces); i++)
+		pieces[i] = memset(mem_new(1000), 1, 1000);
+	full = resident_pages();
+	for (size_t i = 0; i < ARRAY_LEN(pieces); i++)
+		if (i % 100 != 99)
+			mem_free(&pieces[i]);
+	mem_give_back();
+	assert_true(resident_pages() < full - 2500);	/* half of them */
+	for (size_t i = 99; i < ARRAY_LEN(pieces); i += 100)
+		mem_free(&pieces[i]);
+}
+#endif
+
 static void a_wipe_leaves_zeroes(void **s)
 {
 	char secret[16] = "hunter2";
@@ -148,6 +203,10 @@ int main(void)
 		cmocka_unit_test(free_clears_the_pointer_and_takes_null),
 		cmocka_unit_test(what_grows_keeps_the_old_and_zeroes_the_new),
 		cmocka_unit_test(copies_are_c_strings),
+		cmocka_unit_test(an_aligned_piece_is_where_it_should_be_and_zeroed),
+#ifdef OWN_MALLOC
+		cmocka_unit_test(what_is_free_between_what_is_not_goes_back),
+#endif
 		cmocka_unit_test(a_wipe_leaves_zeroes),
 		cmocka_unit_test(running_out_says_so_and_aborts),
 	};
