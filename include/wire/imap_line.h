@@ -57,7 +57,7 @@ bool imap_line_is_command(const struct imap_line *l);	/* tag SP verb: doc/TRACKE
 enum imap_line_verb imap_line_verb(const struct imap_line *l);	/* of a command */
 bool imap_line_has_tag(const struct imap_line *l);	/* a server's: 1 to IMAP_LINE_TAG bytes before its first SP; hash is theirs */
 bool imap_line_status_is(const struct imap_line *l, const char *capitals);	/* a server's: "OK", "BAD" or "BYE" behind its first SP */
-bool imap_line_is_unauthenticate(const struct imap_line *l);	/* by its second word; any number of spaces before either */
+bool imap_line_is_unauthenticate(const struct imap_line *l);	/* by its second word: doc/TRACKER 21 */
 const char *imap_line_verb_name(enum imap_line_verb verb);	/* "UID FETCH"; "unknown" */
 
 /* At the start of a server's response: how many of the n bytes at p are whole lines that begin with "* " and do not end with "}", and are

@@ -15,6 +15,7 @@ enum {
 	SPACED = 2,		/* more than one space before the second word, or one before the first */
 	SPACED_THIRD = 4,	/* more than one space before the third */
 	AT_CR = 8,		/* the byte fed last was a CR: of the line's end, or text */
+	UNAUTHENTICATE_CR = 16,	/* a second word that a server which ends it at a CR takes for UNAUTHENTICATE */
 };
 
 #define NO_WORD 255
@@ -183,6 +184,8 @@ static void take_byte(struct imap_line *l, char c)
 	case BEFORE_THIRD:
 		l->state++;
 	}
+	if (l->state == IN_SECOND && c == '\r' && word_is(&l->second, "UNAUTHENTICATE"))
+		l->flags |= UNAUTHENTICATE_CR;
 	if (l->state == IN_FIRST)
 		first_grow(l, c);
 	else
@@ -234,7 +237,7 @@ bool imap_line_status_is(const struct imap_line *l, const char *capitals)
 
 bool imap_line_is_unauthenticate(const struct imap_line *l)
 {
-	return word_is(&l->second, "UNAUTHENTICATE");
+	return (l->flags & UNAUTHENTICATE_CR) || word_is(&l->second, "UNAUTHENTICATE");
 }
 
 const char *imap_line_verb_name(enum imap_line_verb verb)

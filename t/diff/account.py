@@ -145,7 +145,7 @@ class Tracker:
 
 	def look_for_unauthenticate(self, line):
 		words = [word for word in line_text(line).split(b' ') if word]
-		if len(words) > 1 and upper(words[1]) == 'UNAUTHENTICATE':	# [21]
+		if len(words) > 1 and upper(words[1].split(b'\r')[0]) == 'UNAUTHENTICATE':	# [21]
 			raise End
 
 	def begin(self, command, asks_for_idle=False):

@@ -151,6 +151,7 @@ SESSIONS = [
 	('21: UNAUTHENTICATE', ['> a unAUTHenticate\r\n', 'end']),
 	('21: in whatever line', ['> \x00{*  UNAUTHENTICATE x\r\n', 'end']),
 	('21: with spaces before', ['>   a UNAUTHENTICATE {3}\r\n', 'end']),
+	('21: up to a CR', ['> a UNAUTHENTICATE\rx\r\n', 'end']),
 	('21: as the end of IDLE', ['> a IDLE\r\nb UNAUTHENTICATE\n', 'end']),
 	('21: not elsewhere', [
 		'> UNAUTHENTICATE\r\n', 'commands=0', '> a x UNAUTHENTICATE\r\n', 'commands=1', '> b LOGIN {20+}\r\na UNAUTHENTICATE\r\n\r\n UNAUTHENTICATE x\r\n',

@@ -185,7 +185,12 @@ static void unauthenticate_is_found_behind_any_tag_and_spaces(void **s)
 	assert_true(is_unauthenticate("a UNAUTHENTICATE\r"));
 	assert_true(is_unauthenticate("  \"+  unauthenticate x"));
 	assert_true(is_unauthenticate("\r\r unAuthenticate \r"));
+	assert_true(is_unauthenticate("a UNAUTHENTICATE\rx y"));
+	assert_true(is_unauthenticate("a UNAUTHENTICATE\r\r"));
 	assert_false(is_unauthenticate("UNAUTHENTICATE"));
+	assert_false(is_unauthenticate("a UNAUTHENTICATED\r\r"));
+	assert_false(is_unauthenticate("a UNAUTH\rENTICATE"));
+	assert_false(is_unauthenticate("a \rUNAUTHENTICATE\rx"));
 	assert_false(is_unauthenticate("a UNAUTHENTICATED"));
 	assert_false(is_unauthenticate("a b UNAUTHENTICATE"));
 	assert_false(is_unauthenticate("a\tUNAUTHENTICATE"));

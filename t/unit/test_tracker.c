@@ -691,6 +691,7 @@ static void unauthenticate_ends_the_session_before_its_line(void **s)
 	EXPECT(">a X\r\nb UNAUTHENTICATE\r\nc X\r\n", "end");
 	assert_int_equal(whole.passed.n, strlen("a X\r\n"));
 	EXPECT("> (  unauthenticate {3+}\n", "end");
+	EXPECT(">a Unauthenticate\rx\r\n", "end");
 	EXPECT(">a IDLE\r\nb UNAUTHENTICATE\r\n", "end");
 	EXPECT(">a IDLE\r\n", "c1 f1 I1", "<+\r\n", "c1 f1 I1 g1 idle safe", ">DONE UNAUTHENTICATE\r\n", "end");
 	EXPECT(">a IDLE\r\nb UNAUTHENTICATE {3}\r\n", "end");
