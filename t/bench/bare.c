@@ -100,7 +100,7 @@ static void bury(void)
 static ssize_t get(struct end *e)
 {
 	ssize_t n;
-	int ret, error;
+	int ret = 0, error;
 
 	if (!e->ssl) {
 		n = recv(e->fd, buffer, sizeof(buffer), 0);

@@ -150,7 +150,8 @@ static void answer(struct client *c, const char *args)
 		break;
 	case ANNOUNCE:
 		announce();
-		/* fall through */
+		say(c, "%s OK done\r\n", c->tag);
+		break;
 	case NOOP:
 	case APPEND:
 		say(c, "%s OK done\r\n", c->tag);
