@@ -405,35 +405,39 @@ static void end_remembered(struct tracker *t, size_t i, uint32_t now, tracker_do
 		become_opaque(t, TRACKER_STARTTLS);
 }
 
-/* 7, 14: of a tag that none remembered has. */
-static void end_rest(struct tracker *t)
+/* 7, 14: of a tag that none remembered has. False: the session must end, 21. */
+static bool end_rest(struct tracker *t)
 {
+	bool stray = t->rest == 0;
+
 	if (t->counted_as == AS_REST && imap_line_has_tag(&t->down_line) && t->down_line.hash == t->up_line.hash)
 		end_command_under_way(t);
-	if (t->rest > 0) {
+	if (!stray) {
 		t->rest--;
 		t->answered++;
 	}
 	settle_bads(t);
+	return !(stray && t->strict && imap_line_status_is(&t->down_line, "OK"));
 }
 
-static void server_line(struct tracker *t, uint32_t now, tracker_done_fn *done)
+/* False: the session must end. */
+static bool server_line(struct tracker *t, uint32_t now, tracker_done_fn *done)
 {
 	size_t i;
 
 	if (t->down_line.first == '+') {
 		plus_line(t, now);
-		return;
+		return true;
 	}
 	if (t->down_line.first == '*') {
 		untagged_line(t);
-		return;
+		return true;
 	}
 	i = find_tagged(t);
-	if (i < t->remembered)
-		end_remembered(t, i, now, done);
-	else
-		end_rest(t);
+	if (i == t->remembered)
+		return end_rest(t);
+	end_remembered(t, i, now, done);
+	return !(must_end(t) && t->opaque == TRACKER_UNSURE);
 }
 
 /* Runs of untagged lines, when none of them can mean anything. */
@@ -473,10 +477,10 @@ enum tracker_verdict tracker_server(struct tracker *t, const void *data, size_t 
 		p += scan_server(t, p, (size_t)(end - p), &ev, &in_first);
 		if (ev == IMAP_FRAME_BAD)
 			become_opaque(t, TRACKER_BROKEN_SIZE);
-		else if (ev == IMAP_FRAME_LINE && in_first)
-			server_line(t, now, done);
+		else if (ev == IMAP_FRAME_LINE && in_first && !server_line(t, now, done))
+			return TRACKER_END;
 	}
-	return must_end(t) && t->opaque == TRACKER_UNSURE ? TRACKER_END : TRACKER_PASS;
+	return TRACKER_PASS;
 }
 
 /* ---- what else is asked of it ---- */

@@ -291,6 +291,8 @@ class Tracker:
 		elif self.rest:
 			self.answered += 1
 			self.rest -= 1
+		elif self.strict and tag and upper(rest.split(b' ')[0]) == 'OK':
+			raise End			# [21]
 		if not self.in_flight and not self.rest:
 			self.owed = 0			# [4]
 		if command:

@@ -714,6 +714,14 @@ static void where_the_backend_lists_unauthenticate_the_client_makes_nothing_opaq
 	EXPECT(">a LOGIN {3}\r\n", "c1 f1 held", "!", "end");
 }
 
+static void where_it_does_an_ok_to_nothing_we_know_of_ends_the_session(void **s)
+{
+	(void)s;
+	EXPECT(">a CREATE x{20+}\r\nb UNAUTHENTICATE\r\n", "c1 f1", "<a BAD\r\n", "c1 a1", "<b OK\r\n", "end");
+	EXPECT("<a NO\r\nDONE BAD\r\n", "safe", "<* OK\r\n+ OK\r\n", "safe", "<\r\n", "safe", "<a ok [X] y\r\n", "end");
+	EXPECT(times(">", "a NOOP\r\n", 17, ""), "c17 f17", times("<", "b OK\r\n", 1, ""), "c17 a1 f16", "<b OK\r\n", "end");
+}
+
 static void where_it_does_the_server_still_may(void **s)
 {
 	(void)s;
@@ -908,6 +916,7 @@ int main(void)
 		LENIENT(unauthenticate_ends_the_session_before_its_line),
 		STRICT(unauthenticate_ends_the_session_before_its_line),
 		STRICT(where_the_backend_lists_unauthenticate_the_client_makes_nothing_opaque),
+		STRICT(where_it_does_an_ok_to_nothing_we_know_of_ends_the_session),
 		STRICT(where_it_does_the_server_still_may),
 		LENIENT(a_session_is_safe_between_commands_only),
 		LENIENT(beside_an_idle_nothing_may_be_in_flight),
