@@ -288,11 +288,32 @@ static bool stops(const char *p, const char *end)
 	return *p == '\n' && (end - p < 3 || p[1] != '*' || p[2] != ' ' || p[-1] == '}' || (p[-1] == '\r' && p[-2] == '}'));
 }
 
+/* The same, or a "}" wherever it is: less to look at, and mostly there is none. */
+static inline bytes16 may_stop16(const char *p)
+{
+	bytes16 here = load(p), again = (bytes16)((load(p + 1) == '*') & (load(p + 2) == ' '));
+
+	return (bytes16)((here == '\n') & ~again) | (bytes16)(here == '}');
+}
+
+/* A "}" in the two bytes before p counts, too. */
+static inline bool may_stop64(const char *p)
+{
+	bytes16 any = may_stop16(p) | may_stop16(p + 16) | may_stop16(p + 32) | may_stop16(p + 48);
+
+	return any16(any) || p[-1] == '}' || p[-2] == '}';
+}
+
+static inline bool stops64(const char *p)
+{
+	return any16(stops16(p) | stops16(p + 16) | stops16(p + 32) | stops16(p + 48));
+}
+
 /* The first LF at p or behind it where the run stops; end: none. p is two bytes inside the run at least. */
 static const char *find_stop(const char *p, const char *end)
 {
 	for (; end - p >= 64 + BEHIND_MAX; p += 64) {
-		if (any16(stops16(p) | stops16(p + 16) | stops16(p + 32) | stops16(p + 48)))
+		if (may_stop64(p) && stops64(p))
 			break;
 	}
 	while (p < end && !stops(p, end))
