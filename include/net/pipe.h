@@ -17,7 +17,8 @@
 
 struct conn;
 
-#define PIPE_BYTES (64 * 1024)	/* held at most; a kernel gives a pipe as much, or less to a user who has too many: those are not used */
+#define PIPE_BYTES (128 * 1024)	/* held at most: what is asked for */
+#define PIPE_LEAST (64 * 1024)	/* what a kernel gives unasked, but not to a user who has too many: smaller ones are not used */
 #define PIPES_MAX 64		/* open at a time, unless the owner says less: struct pipe_pool's max */
 #define PIPES_SPARE 16		/* of them kept for the next who needs one; making and closing one costs more than a small splice saves */
 

@@ -31,7 +31,8 @@ void pipe_pool_fini(struct pipe_pool *pool)
 	pool->spares = 0;
 }
 
-/* A user with more than fs.pipe-user-pages-soft in pipes gets them with a page or two: one system call for each few KB. */
+/* A pipe has places for pages or packets, not for bytes: the 16 that it has unasked are full with 24 KB of an Ethernet's packets. A user
+ * with more than fs.pipe-user-pages-soft gets no larger ones, and in the end some of a page or two. */
 static struct pipe *pipe_open(void)
 {
 	struct pipe *p;
@@ -42,7 +43,8 @@ static struct pipe *pipe_open(void)
 	p = mem_new(sizeof(*p));
 	p->out = fds[0];
 	p->in = fds[1];
-	if (fcntl(p->in, F_GETPIPE_SZ) >= PIPE_BYTES)
+	fcntl(p->in, F_SETPIPE_SZ, PIPE_BYTES);
+	if (fcntl(p->in, F_GETPIPE_SZ) >= PIPE_LEAST)
 		return p;
 	pipe_close(p);
 	return NULL;

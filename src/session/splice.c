@@ -13,8 +13,8 @@
 #include "base/mem.h"
 #include "session/session_private.h"
 
-#define SPLICE_MIN (16 * 1024)		/* less of a literal is read together with what follows it */
-#define SPLICE_A_TURN (4 * PIPE_BYTES)	/* then it is somebody else's turn */
+#define SPLICE_MIN (64 * 1024)		/* less of a literal is read together with what follows it */
+#define SPLICE_A_TURN (512 * 1024)	/* then it is somebody else's turn */
 #define SPLICE_SHORT (16 * 1024)	/* less than one record of TLS: there was no more */
 
 _Static_assert(PIPE_BYTES <= BUF_MAX, "what is in a pipe may have to wait in a buffer");

@@ -55,6 +55,7 @@ static void a_pipe_blocks_nobody_and_is_not_inherited(void **s)
 	assert_true(fcntl(p->out, F_GETFL) & O_NONBLOCK);
 	assert_int_equal(fcntl(p->in, F_GETFD), FD_CLOEXEC);
 	assert_int_equal(fcntl(p->out, F_GETFD), FD_CLOEXEC);
+	assert_true(fcntl(p->in, F_GETPIPE_SZ) >= PIPE_LEAST);
 	assert_int_equal(p->held, 0);
 	assert_int_equal(loop.pipes.in_use, 1);
 	pipe_give(&loop.pipes, &p);
