@@ -203,7 +203,7 @@ class Bare(Peer):
 	def start(self):
 		ports = {mode: '%s:%d' % (HOST, free_port()) for mode in ('copy', 'splice', 'tls')}
 		self.plain, self.tls = ports['copy'], ports['tls']
-		self.rows_plain = {'download': ports['splice']}
+		self.rows_plain = {'download': ports['splice'], 'upload': ports['splice']}
 		for mode, address in ports.items():
 			self.launch(self.bench.program('bare'), mode, address, self.bench.stubs[0], self.bench.pem)
 			wait_for('bare', lambda: can_connect(address))
