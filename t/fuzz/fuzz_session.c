@@ -12,6 +12,7 @@
  *	e E	the client, the backend ends its half
  *	x X	it resets the connection
  *	t T	it takes as many more bytes as the text is long
+ *	p P	it splices no more if the text begins with "n", wrongly if with "w", else again: as all do at first
  *	n	another client; the text is the user that its certificate names
  *	w W	1 second, 30 seconds pass
  *	d	the server is drained
@@ -58,6 +59,7 @@ static struct stage *set_up(void)
 	add_user(st, "renamed", "plain", "another");
 	st->env.names.master_separator = '*';
 	st->unscripted = true;
+	st->splices = true;
 	st->listener.cleartext_login = true;
 	return st;
 }
@@ -127,6 +129,8 @@ static void happens_to(struct fake *f, char op, struct span text)
 		f->reset = true;
 	else if (op == 't')
 		fake_takes(f, text.n);
+	else if (op == 'p')
+		f->splices = span_starts_nocase(text, "n") ? SPLICES_NOT : span_starts_nocase(text, "w") ? SPLICES_WRONGLY : SPLICES;
 }
 
 static void dialled(struct fake *f, bool good)
@@ -142,10 +146,10 @@ static void dialled(struct fake *f, bool good)
 static void step(struct stage *st, char op, struct span text)
 {
 	switch (op) {
-	case 'c': case 'C': case 's': case 'f': case 'e': case 'x': case 't':
+	case 'c': case 'C': case 's': case 'f': case 'e': case 'x': case 't': case 'p':
 		happens_to(st->client, op, text);
 		break;
-	case 'S': case 'F': case 'E': case 'X': case 'T':
+	case 'S': case 'F': case 'E': case 'X': case 'T': case 'P':
 		happens_to(st->backend, (char)(op - 'A' + 'a'), text);
 		break;
 	case 'b': case 'B':
