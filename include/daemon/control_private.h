@@ -15,6 +15,7 @@
 #include "daemon/files.h"
 #include "daemon/sockets.h"
 #include "daemon/worker.h"
+#include "net/ktls.h"
 #include "net/tls_tickets.h"
 
 struct limits;
@@ -46,6 +47,7 @@ struct control {
 	struct limits *limits;
 	char run[WORKER_RUN_MAX + 1];
 	unsigned long descriptors;	/* the limit */
+	struct ktls ktls;		/* what there is of it, and the settings let sessions use */
 	int wake[2];			/* ours; where the workers' rings wake us */
 	ev_io woken;
 	struct seat *seats;

@@ -117,6 +117,8 @@ bool settings_check_files(const struct settings *s, settings_fault_fn *fault, se
 void settings_say_where(const struct settings *s, const char *of, char *err, size_t errlen);
 const char *settings_where(const struct settings *s, const char *name);	/* "file:line: name" */
 
+const char *settings_relay_mode_text(const struct settings *s);	/* as in the file: "auto" */
+
 struct settings *settings_ref(struct settings *s);
 void settings_unref(struct settings **s);
 

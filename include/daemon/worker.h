@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "net/ktls.h"
+
 struct ev_loop;
 struct last_known;
 struct limits;
@@ -56,6 +58,7 @@ struct worker_conf {
 	struct tls_client_files *const *client_files;	/* by the backend's number; shared, outlive the workers */
 	struct last_known *last_known;	/* shared, outlives the workers; may be NULL */
 	struct limits *limits;		/* likewise, never NULL */
+	struct ktls ktls;		/* what the kernel may do of TLS */
 	const struct worker_socket *sockets;	/* copied */
 	size_t nsockets;
 	int box;			/* the worker's end */

@@ -1,8 +1,8 @@
 /*
  * conn.h - one stream: a descriptor, perhaps TLS over it, and the watcher that wakes its owner.
  *
- * Nobody above knows which kind a conn is; the kinds are tables of functions: plain TCP or Unix socket, OpenSSL, later kernel TLS and
- * detached TLS 1.3, and the fake one of t/play.
+ * Nobody above knows which kind a conn is; the kinds are tables of functions: plain TCP or Unix socket, OpenSSL (and the kernel, where it
+ * has the keys), later detached TLS 1.3, and the fake one of t/play.
  *
  *	idle --conn_dial--> dialling --CONN_CONNECTED--> open --conn_start_tls--> securing --CONN_SECURED--> open
  *	  \----conn_accepted------------------------------^          any of them --CONN_FAILED--> owner calls conn_close
@@ -47,6 +47,7 @@ struct conn_tls {
 	const char *cipher;	/* "TLS_AES_128_GCM_SHA256" */
 	const char *name;	/* the server name the client asked for (SNI), or NULL; outside text: escape it */
 	const char *client_name;	/* the user the client's verified certificate names, or NULL */
+	const char *kernel;	/* "send", "receive", "both": what the kernel does of it; NULL: nothing */
 	bool resumed;
 };
 
@@ -83,9 +84,9 @@ struct conn {
 	struct conn **ready_at;		/* what points at this one there; NULL: not on it */
 	uint8_t wants;			/* CONN_READ | CONN_WRITE */
 	uint8_t state;			/* of the kind: see conn_private.h */
-	uint8_t flags;
 	uint8_t error;			/* of the kind: the errno of what broke it */
 	bool lifted;			/* see conn_lift_user_timeout */
+	uint16_t flags;			/* of the kind */
 };
 
 /* Takes an accepted, non-blocking descriptor. */

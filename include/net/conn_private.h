@@ -4,6 +4,7 @@
  *	conn.c		the plain kind, and helpers for all
  *	dial.c		the kind a conn is while it dials; becomes plain
  *	conn_tls.c	OpenSSL over the descriptor, from the first byte of the handshake
+ *	conn_ktls.c	what of that the kernel does
  *	linger.c	what closes politely: it takes over any kind
  */
 #ifndef NET_CONN_PRIVATE_H
@@ -23,6 +24,19 @@ enum conn_tls_flags {
 	CONN_READ_BROKEN	= 8,	/* never touch SSL_read again */
 	CONN_WRITE_BROKEN	= 16,	/* neither SSL_write nor SSL_shutdown */
 	CONN_HALF_CLOSING	= 32,	/* close_notify did not fit yet */
+	CONN_KERNEL_SEALS	= 64,	/* what is written goes to the kernel as it is */
+	CONN_KERNEL_OPENS	= 128,	/* what is read comes from it likewise */
+	CONN_SPLICE_ODD		= 256,	/* a splice failed: a control record, or garbage; the next read tells */
+	CONN_RESTING		= 512,	/* not watched for reading until conn_tls_more's timer is due */
+	CONN_HAS_RESTED		= 1024,	/* and nothing has come since */
+};
+
+/* What few TLS conns need; SSL_get_app_data. */
+struct conn_tls_more {
+	struct conn *conn;
+	char *client_name;	/* the user a client's certificate names; NULL: none */
+	struct timer rest;
+	double seconds;		/* its length, the last time; 0: none since something came */
 };
 
 struct conn_linger {
@@ -55,6 +69,27 @@ bool conn_sock_peer_addr(struct conn *c, struct addr *a);
 
 bool conn_tls_start_server(struct conn *c, struct tls_server *ts);
 bool conn_tls_start_client(struct conn *c, struct tls_client *tc);
+
+struct conn_tls_more *conn_tls_more(struct conn *c);	/* makes it if it is not there */
+void conn_tls_update(struct conn *c);			/* what is watched, after flags or wants have changed */
+
+/* When the handshake is done: what the kernel does is noted in the flags. */
+void conn_ktls_begin(struct conn *c);
+unsigned conn_ktls_ways(const struct conn *c);
+
+/* As conn_fail, with better words for what is wrong with TLS, for which errno is EPROTO. */
+#define CONN_NEW_KEYS EKEYREVOKED
+int conn_ktls_fail(struct conn *c, int errnum);
+
+/* Where the kernel opens, and OpenSSL holds nothing; as conn_read. EIO: a control record is next, for SSL_read. */
+ssize_t conn_ktls_read(struct conn *c, void *p, size_t n);
+ssize_t conn_ktls_write(struct conn *c, const void *p, size_t n);	/* where the kernel seals; as conn_write */
+bool conn_ktls_can_splice(struct conn *c, unsigned way);
+ssize_t conn_ktls_splice(struct conn *c, unsigned way, int pipe, size_t n);
+
+/* After a read that found nothing, though the descriptor was readable: the next wakening waits. */
+void conn_ktls_rest_if_half(struct conn *c);
+void conn_ktls_stop_rest(struct conn *c);
 
 void conn_linger_start(struct conn *c, struct buf **rest);
 

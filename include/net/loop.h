@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/reap.h"
+#include "net/ktls.h"
 #include "net/pipe.h"
 #include "net/tcp.h"
 #include "net/timers.h"
@@ -37,6 +38,7 @@ struct net_loop {
 	struct ev_loop *ev;
 	enum relay_mode relay_mode;	/* set by the owner after net_loop_init; RELAY_AUTO until then */
 	struct tcp_timeouts tcp;	/* of what is dialled, and what a lifted timeout goes back to; likewise: none until then */
+	struct ktls ktls;		/* likewise: what TLS conns may leave to the kernel; nothing until then */
 	ev_timer tick;			/* when the first of timers is due */
 	ev_check after_poll;		/* the first callback of a turn: what time it is */
 	ev_check end_of_turn;		/* the last one */

@@ -15,6 +15,7 @@ enum session_reason {
 	SESSION_CLIENT_GONE,		/* closed or reset the connection */
 	SESSION_CLIENT_LOGOUT,		/* LOGOUT before login */
 	SESSION_CLIENT_TLS_FAILED,	/* handshake */
+	SESSION_CLIENT_TLS_BROKEN,	/* its TLS stream could not be followed any more */
 	SESSION_CLIENT_INJECTED,	/* bytes behind STARTTLS in clear */
 	SESSION_CLIENT_LITERAL,		/* a literal too large to go on */
 	SESSION_CLIENT_LINE,		/* a line too long to go on */

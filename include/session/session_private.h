@@ -252,6 +252,9 @@ void session_admit(struct session *s);	/* who the client is, is known: lets it i
 void session_go(struct session *s, enum session_step step);
 void session_settle(struct session *s);	/* ends every event: goes on with what waits, sets what is wanted of the conns */
 const char *session_doing(const struct session *s);
+/* The reason to close with after a read or write on the client's conn has failed with errnum: did its connection break, or TLS? */
+enum session_reason session_client_lost(int errnum);
+
 void session_client_is(struct session *s, const struct addr *client);	/* another than who connected: somebody trusted says so */
 bool session_local_addr(struct session *s, struct addr *a);	/* ... as far as we know; before relaying */
 

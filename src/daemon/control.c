@@ -41,9 +41,16 @@ static bool make_loop(struct control *c, char *err, size_t errlen)
 /* Asked while we may still have the right to load a module. */
 static bool look_at_kernel(struct control *c, char *err, size_t errlen)
 {
-	if (c->settings->relay_mode != RELAY_KERNEL_TLS || ktls_is_there())
+	enum relay_mode mode = c->settings->relay_mode;
+
+	if (mode == RELAY_AUTO || mode == RELAY_KERNEL_TLS)
+		ktls_probe(&c->ktls);
+	if (mode != RELAY_KERNEL_TLS || ktls_in_openssl(&c->ktls))
 		return true;
-	snprintf(err, errlen, "this kernel does no TLS; load its module (modprobe tls), or \"auto\" would be right");
+	if (!ktls_in_kernel(&c->ktls))
+		snprintf(err, errlen, "this kernel does no TLS; load its module (modprobe tls), or \"auto\" would be right");
+	else
+		snprintf(err, errlen, "this OpenSSL leaves no TLS to the kernel; another one, or \"auto\" would be right");
 	settings_say_where(c->settings, "relay-mode", err, errlen);
 	return false;
 }
@@ -110,6 +117,7 @@ static struct worker *new_worker(struct control *c, unsigned number)
 	struct worker_conf conf = {
 		.number = number, .run = c->run, .settings = c->settings, .certs = c->files.certs, .tickets = c->files.tickets,
 		.client_files = c->files.clients, .map = c->files.map, .last_known = c->last_known, .limits = c->limits,
+		.ktls = c->ktls,
 		.sockets = sockets->items, .nsockets = sockets->n,
 		.box = c->seats[number].box[1], .ring = c->seats[number].ring, .wake = c->wake[1],
 	};
@@ -157,6 +165,27 @@ static unsigned long sessions_that_fit(const struct control *c)
 	return (c->descriptors - worker_descriptors_kept(c->descriptors)) / 2 * tables;
 }
 
+/* tls12, tls13: what is left to the kernel in sessions; kernel-tls12, kernel-tls13: what it could. */
+static void say_relay_modes(const struct control *c)
+{
+	const struct ktls *k = &c->ktls;
+	char ciphers[KTLS_CIPHERS_TEXT_MAX];
+	struct log_line l;
+
+	log_begin(&l, LOG_LEVEL_INFO, "relay-modes");
+	log_str(&l, "relay-mode", settings_relay_mode_text(c->settings));
+	log_str(&l, "splice", c->settings->relay_mode == RELAY_COPY ? "no" : "yes");
+	log_str(&l, "tls12", ktls_ways_text(k->openssl[KTLS_12]));
+	log_str(&l, "tls13", ktls_ways_text(k->openssl[KTLS_13]));
+	if (ktls_in_kernel(k)) {
+		log_str(&l, "kernel-tls12", ktls_ways_text(k->kernel[KTLS_12]));
+		log_str(&l, "kernel-tls13", ktls_ways_text(k->kernel[KTLS_13]));
+		log_str(&l, "ciphers", ktls_ciphers_text(k->ciphers, ciphers));
+		log_str(&l, "half-records", k->half_records ? "wake" : "wait");
+	}
+	log_end(&l);
+}
+
 static void say_started(const struct control *c)
 {
 	struct log_line l;
@@ -171,6 +200,7 @@ static void say_started(const struct control *c)
 	if (c->settings->workers > 0 && !worker_owns_files(c->seats[0].worker))
 		log_say(LOG_LEVEL_WARN, "shared-descriptors", "unshare(2) is not possible here: "
 			"all workers share one descriptor table and its limit");
+	say_relay_modes(c);
 	sockets_log(&c->sockets);
 }
 

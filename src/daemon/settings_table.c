@@ -162,6 +162,11 @@ const struct section_spec settings_sections[] = {
 
 const size_t settings_nsections = ARRAY_LEN(settings_sections);
 
+const char *settings_relay_mode_text(const struct settings *s)
+{
+	return relay_words[s->relay_mode];
+}
+
 const struct setting_spec *section_find(const struct section_spec *s, const char *name)
 {
 	for (size_t i = 0; i < s->n; i++)

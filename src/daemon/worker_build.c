@@ -205,6 +205,7 @@ bool worker_build(struct worker *w)
 	net_loop_init(&w->loop, w->ev);
 	w->loop.relay_mode = s->relay_mode;
 	w->loop.tcp = s->tcp;
+	w->loop.ktls = w->conf.ktls;
 	w->resolver = resolver_new(&w->loop);
 	w->tls_clients = mem_new_array(s->cluster->nbackends, sizeof(struct tls_client *));
 	build_env(w);

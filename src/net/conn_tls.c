@@ -1,5 +1,5 @@
 /*
- * The OpenSSL kind of conn: it drives its own handshake, then reads and writes records.
+ * The OpenSSL kind of conn: it drives its own handshake, then reads and writes records, or leaves that to the kernel (conn_ktls.c).
  *
  * What makes it different from the plain kind:
  * - A read may need to write and a write to read (key updates): the flags say so, and watched() watches for the other thing.
@@ -30,7 +30,7 @@ static int watched(const struct conn *c)
 {
 	int mask = 0;
 
-	if (c->wants & CONN_READ)
+	if (c->wants & CONN_READ && !(c->flags & CONN_RESTING))
 		mask |= c->flags & CONN_READ_NEEDS_WRITE ? EV_WRITE : EV_READ;
 	if (c->wants & CONN_WRITE)
 		mask |= c->flags & CONN_WRITE_NEEDS_READ ? EV_READ : EV_WRITE;
@@ -39,7 +39,7 @@ static int watched(const struct conn *c)
 	return mask;
 }
 
-static void update(struct conn *c)
+void conn_tls_update(struct conn *c)
 {
 	if (c->state != CONN_TLS_OPEN)
 		return;
@@ -69,10 +69,31 @@ static void securing_failed(struct conn *c, int ssl_error, int errnum)
 	if (ssl_error == SSL_ERROR_ZERO_RETURN || (ssl_error == SSL_ERROR_SYSCALL && errnum == 0))
 		snprintf(c->loop->failure, sizeof(c->loop->failure), "the far side closed the connection during the TLS handshake");
 	tls_handshake_failed(c->ssl);
+	conn_ktls_stop_rest(c);
 	c->state = CONN_TLS_FAILED;
 	c->flags = BROKEN;
 	c->error = EPROTO;
 	conn_watch(c, 0);
+}
+
+static void secured(struct conn *c)
+{
+	char *client_name = SSL_is_server(c->ssl) ? tls_server_client_name(c->ssl) : NULL;
+
+	if (client_name)
+		conn_tls_more(c)->client_name = client_name;
+	conn_ktls_stop_rest(c);
+	c->state = CONN_TLS_OPEN;
+	c->flags = SSL_has_pending(c->ssl) ? CONN_MORE_INSIDE : 0;
+	conn_ktls_begin(c);
+	conn_tls_update(c);
+}
+
+/* The last record of a TLS 1.2 handshake is opened by the kernel already. */
+static void wait_for_peer(struct conn *c)
+{
+	conn_ktls_rest_if_half(c);
+	conn_watch(c, c->flags & CONN_RESTING ? 0 : EV_READ);
 }
 
 /* One step of the handshake; the state says how it went. */
@@ -83,17 +104,11 @@ static void secure(struct conn *c)
 	ERR_clear_error();
 	errno = 0;
 	result = SSL_do_handshake(c->ssl);
-	if (result == 1) {
-		if (SSL_is_server(c->ssl))
-			SSL_set_app_data(c->ssl, tls_server_client_name(c->ssl));	/* drop_ssl frees it */
-		c->state = CONN_TLS_OPEN;
-		c->flags = SSL_has_pending(c->ssl) ? CONN_MORE_INSIDE : 0;
-		update(c);
-		return;
-	}
 	error = SSL_get_error(c->ssl, result);
-	if (error == SSL_ERROR_WANT_READ)
-		conn_watch(c, EV_READ);
+	if (result == 1)
+		secured(c);
+	else if (error == SSL_ERROR_WANT_READ)
+		wait_for_peer(c);
 	else if (error == SSL_ERROR_WANT_WRITE)
 		conn_watch(c, EV_WRITE);
 	else
@@ -127,7 +142,7 @@ static void say_goodbye(struct conn *c)
 		c->flags |= CONN_HALF_CLOSING;
 		return;
 	}
-	c->flags &= (uint8_t)~CONN_HALF_CLOSING;
+	c->flags &= (uint16_t)~CONN_HALF_CLOSING;
 	shutdown(c->io.fd, SHUT_WR);
 }
 
@@ -137,7 +152,7 @@ static void tls_half_close(struct conn *c)
 		shutdown(c->io.fd, SHUT_WR);
 	else if (!(SSL_get_shutdown(c->ssl) & SSL_SENT_SHUTDOWN))
 		say_goodbye(c);
-	update(c);
+	conn_tls_update(c);
 }
 
 static void tell(struct conn *c, int revents)
@@ -164,7 +179,7 @@ static void tls_io(struct ev_loop *ev, ev_io *io, int revents)
 	}
 	if (c->flags & CONN_HALF_CLOSING && revents & EV_WRITE) {
 		say_goodbye(c);
-		update(c);
+		conn_tls_update(c);
 	}
 	tell(c, revents);
 }
@@ -193,6 +208,20 @@ static bool stopped(struct conn *c, int ssl_error, int errnum, bool reading)
 	return false;
 }
 
+/* The far side wants us to change the key we seal with (RFC 8446, 4.6.3), or has changed its own: the kernel can do neither. Every byte
+ * up to here was right and is kept; it is told that nothing more comes. */
+static void refuse_new_keys(struct conn *c)
+{
+	say_goodbye(c);
+	c->flags |= BROKEN | CONN_MORE_INSIDE;
+	c->error = CONN_NEW_KEYS;
+}
+
+static bool wants_new_keys(const struct conn *c)
+{
+	return c->flags & CONN_KERNEL_SEALS && SSL_get_key_update_type(c->ssl) != SSL_KEY_UPDATE_NONE;
+}
+
 /* -1: a call that must not be made, for the handshake still runs or an error has been before it. */
 static int refused(struct conn *c, unsigned broken)
 {
@@ -200,7 +229,7 @@ static int refused(struct conn *c, unsigned broken)
 		errno = EAGAIN;
 		return -1;
 	}
-	return c->flags & broken ? conn_fail(c, c->error) : 0;
+	return c->flags & broken ? conn_ktls_fail(c, c->error) : 0;
 }
 
 /* Nothing more came: the end, nothing now, or an error; what it is when bytes came before it is told by the next call. */
@@ -210,22 +239,21 @@ static ssize_t read_stopped(struct conn *c, int ssl_error, int errnum, size_t go
 	bool again = !ended && stopped(c, ssl_error, errnum, true);
 	int why = again ? EAGAIN : errno;
 
-	if (!again)
+	if (again && wants_new_keys(c))
+		refuse_new_keys(c);
+	else if (!again)
 		c->flags |= CONN_MORE_INSIDE;
-	update(c);
+	conn_tls_update(c);
 	errno = why;
 	return got ? (ssize_t)got : ended ? 0 : -1;
 }
 
 /* Takes records until the buffer is full, no more is there, or it is somebody else's turn. There is no read-ahead: what is left is in the
  * socket, and announced by it. */
-static ssize_t tls_read(struct conn *c, void *p, size_t n)
+static ssize_t read_records(struct conn *c, void *p, size_t n)
 {
 	size_t total = 0;
 
-	if (refused(c, CONN_READ_BROKEN) < 0)
-		return -1;
-	c->flags &= (uint8_t)~(CONN_READ_NEEDS_WRITE | CONN_MORE_INSIDE);
 	for (int records = 0; total < n && records < RECORDS_A_READ; records++) {
 		size_t got = 0;
 
@@ -237,20 +265,45 @@ static ssize_t tls_read(struct conn *c, void *p, size_t n)
 	}
 	if (SSL_has_pending(c->ssl))
 		c->flags |= CONN_MORE_INSIDE;
-	update(c);
+	conn_tls_update(c);
 	return (ssize_t)total;
 }
 
+/* The kernel has the bytes; OpenSSL takes what comes between them. */
+static ssize_t read_kernel(struct conn *c, void *p, size_t n)
+{
+	ssize_t got = conn_ktls_read(c, p, n);
+	int why = errno;
+
+	if (got < 0 && why == EIO) {
+		got = read_records(c, p, n);
+		why = errno;
+		if (!(c->flags & BROKEN))
+			SSL_free_buffers(c->ssl);
+	} else {
+		conn_tls_update(c);
+	}
+	errno = why;
+	return got;
+}
+
+static ssize_t tls_read(struct conn *c, void *p, size_t n)
+{
+	if (refused(c, CONN_READ_BROKEN) < 0)
+		return -1;
+	c->flags &= (uint16_t)~(CONN_READ_NEEDS_WRITE | CONN_MORE_INSIDE);
+	if (c->flags & CONN_KERNEL_OPENS && !SSL_has_pending(c->ssl))
+		return read_kernel(c, p, n);
+	return read_records(c, p, n);
+}
+
 /* Gives records of up to 16 KiB each (SSL_MODE_ENABLE_PARTIAL_WRITE) until all is taken or the socket is full. */
-static ssize_t tls_write(struct conn *c, const void *p, size_t n)
+static ssize_t write_records(struct conn *c, const void *p, size_t n)
 {
 	size_t total = 0;
 	bool again = true;
 	int why = 0;
 
-	if (refused(c, CONN_WRITE_BROKEN) < 0)
-		return -1;
-	c->flags &= (uint8_t)~CONN_WRITE_NEEDS_READ;
 	while (total < n) {
 		size_t put = 0;
 
@@ -263,15 +316,30 @@ static ssize_t tls_write(struct conn *c, const void *p, size_t n)
 		}
 		total += put;
 	}
-	update(c);
+	conn_tls_update(c);
 	errno = why;
 	return total == 0 && n > 0 ? -1 : (ssize_t)total;
+}
+
+static ssize_t tls_write(struct conn *c, const void *p, size_t n)
+{
+	if (refused(c, CONN_WRITE_BROKEN) < 0)
+		return -1;
+	if (c->flags & CONN_KERNEL_SEALS)
+		return conn_ktls_write(c, p, n);
+	c->flags &= (uint16_t)~CONN_WRITE_NEEDS_READ;
+	return write_records(c, p, n);
+}
+
+static bool tls_can_splice(struct conn *c, unsigned way)
+{
+	return c->state == CONN_TLS_OPEN && conn_ktls_can_splice(c, way);
 }
 
 static void tls_want(struct conn *c, unsigned events)
 {
 	c->wants = events;
-	update(c);
+	conn_tls_update(c);
 }
 
 /* OpenSSL would go on to wipe each record, and with each read the buffer that it gives back. */
@@ -282,22 +350,29 @@ static void tls_no_secrets(struct conn *c)
 
 static bool tls_facts(struct conn *c, struct conn_tls *facts)
 {
+	const struct conn_tls_more *more = SSL_get_app_data(c->ssl);
+	unsigned ways = conn_ktls_ways(c);
+
 	if (c->state != CONN_TLS_OPEN)
 		return false;
 	facts->version = SSL_get_version(c->ssl);
 	facts->cipher = SSL_get_cipher_name(c->ssl);
 	facts->name = SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name);
-	facts->client_name = SSL_get_app_data(c->ssl);
+	facts->client_name = more ? more->client_name : NULL;
+	facts->kernel = ways ? ktls_ways_text(ways) : NULL;
 	facts->resumed = SSL_session_reused(c->ssl);
 	return true;
 }
 
 static void drop_ssl(struct conn *c)
 {
-	char *client_name = SSL_get_app_data(c->ssl);
+	struct conn_tls_more *more = SSL_get_app_data(c->ssl);
 
 	conn_ready_off(c);
-	mem_free(&client_name);
+	conn_ktls_stop_rest(c);
+	if (more)
+		mem_free(&more->client_name);
+	mem_free(&more);
 	SSL_free(c->ssl);
 	c->ssl = NULL;
 	c->flags = 0;
@@ -312,6 +387,7 @@ static void tls_close(struct conn *c)
 /* Where nothing can be sealed any more, what lingers is the descriptor: so that at least OpenSSL's alert arrives. */
 static void tls_linger(struct conn *c, struct buf **rest)
 {
+	conn_ktls_stop_rest(c);		/* the conn moves; the next read that finds half a record starts it anew */
 	if (c->state != CONN_TLS_OPEN || c->flags & BROKEN) {
 		drop_ssl(c);
 		c->wants = 0;
@@ -340,6 +416,8 @@ static const struct conn_ops conn_tls_ops = {
 	.kind = "tls",
 	.read = tls_read,
 	.write = tls_write,
+	.can_splice = tls_can_splice,
+	.splice = conn_ktls_splice,
 	.want = tls_want,
 	.no_secrets = tls_no_secrets,
 	.start_tls_server = tls_start_server,
@@ -359,6 +437,8 @@ static bool become_tls(struct conn *c, SSL *ssl)
 		SSL_free(ssl);
 		return false;
 	}
+	if (ktls_in_openssl(&c->loop->ktls))
+		SSL_set_options(ssl, SSL_OP_ENABLE_KTLS);
 	c->ssl = ssl;
 	c->ops = &conn_tls_ops;
 	c->state = CONN_TLS_SECURING;

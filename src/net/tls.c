@@ -25,6 +25,9 @@ static const struct {
 	{ SSL_R_NO_SHARED_CIPHER,		"no cipher in common" },
 	{ SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM,	"no cipher in common that our certificate can be used with" },
 	{ SSL_R_NO_APPLICATION_PROTOCOL,	"the client asked for other protocols than imap (ALPN)" },
+#ifdef SSL_R_NO_SUITABLE_RECORD_LAYER	/* OpenSSL 3.2: it has been given new keys, and the kernel has not taken them */
+	{ SSL_R_NO_SUITABLE_RECORD_LAYER,	"the far side wants new keys (TLS 1.3 KeyUpdate), which kernel TLS cannot have" },
+#endif
 	{ SSL_R_UNEXPECTED_EOF_WHILE_READING,	"the far side closed the connection" },
 };
 

@@ -324,5 +324,5 @@ void client_dialogue_read(struct session *s)
 		/* who breaks off while it waits for its answer keeps its place until then: guessing takes its time */
 		s->client.ended = true;
 	else if (errno != EAGAIN)
-		session_close(s, SESSION_CLIENT_GONE);
+		session_close(s, session_client_lost(errno));
 }

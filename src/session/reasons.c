@@ -7,6 +7,7 @@ const struct session_reason_text session_reasons[SESSION_NREASONS] = {
 	[SESSION_CLIENT_GONE]		= { "client-gone", "client closed the connection", 0 },
 	[SESSION_CLIENT_LOGOUT]		= { "client-logout", "client logged out before a login", 0 },
 	[SESSION_CLIENT_TLS_FAILED]	= { "client-tls-failed", "TLS handshake with the client failed", 0 },
+	[SESSION_CLIENT_TLS_BROKEN]	= { "client-tls-broken", "TLS with the client broke", 0 },
 	[SESSION_CLIENT_INJECTED]	= { "client-injected", "client sent bytes in clear behind STARTTLS", 0 },
 	[SESSION_CLIENT_LITERAL]	= { "client-literal", "client sent a literal too large to go on",
 					    "* BYE Literal too large." },

@@ -22,7 +22,7 @@ static bool is_client(const struct half *h)
 
 static void lost(struct half *h)
 {
-	session_close(h->session, is_client(h) ? SESSION_CLIENT_GONE : SESSION_BACKEND_RESET);
+	session_close(h->session, is_client(h) ? session_client_lost(errno) : SESSION_BACKEND_RESET);
 }
 
 /* ---- when bytes have moved last, for relay_watch ---- */

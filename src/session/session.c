@@ -46,6 +46,11 @@ const char *session_doing(const struct session *s)
 	return steps[s->step].doing;
 }
 
+enum session_reason session_client_lost(int errnum)
+{
+	return errnum == EPROTO ? SESSION_CLIENT_TLS_BROKEN : SESSION_CLIENT_GONE;
+}
+
 void session_client_is(struct session *s, const struct addr *client)
 {
 	s->peer = *client;

@@ -51,10 +51,21 @@ static void log_tls(struct log_line *l, struct session *s)
 	}
 	log_str(l, "tls", tls.version);
 	log_str(l, "cipher", tls.cipher);
+	if (tls.kernel)
+		log_str(l, "ktls", tls.kernel);
 	if (tls.resumed)
 		log_str(l, "resumed", "yes");
 	if (tls.name)
 		log_field(l, "sni", span_of(tls.name));
+}
+
+/* Towards the backend only what the kernel does of it: the rest follows from the settings. */
+static void log_backend_ktls(struct log_line *l, struct session *s)
+{
+	struct conn_tls tls;
+
+	if (conn_is_open(&s->backend.conn) && conn_tls_facts(&s->backend.conn, &tls) && tls.kernel)
+		log_str(l, "backend-ktls", tls.kernel);
 }
 
 /* What a PROXY header told of the client's connection to the proxy before us. */
@@ -73,7 +84,8 @@ static void log_proxied(struct log_line *l, const struct proxied *p)
 /* The reasons for which loop->failure, set by the call that failed just now, tells more. */
 static bool has_detail(enum session_reason why)
 {
-	return why == SESSION_CLIENT_TLS_FAILED || why == SESSION_PROXY_BAD || why == SESSION_BACKEND_RESET;
+	return why == SESSION_CLIENT_TLS_FAILED || why == SESSION_CLIENT_TLS_BROKEN || why == SESSION_PROXY_BAD
+		|| why == SESSION_BACKEND_RESET;
 }
 
 static void log_tracked(struct log_line *l, const struct tracker *t)
@@ -103,6 +115,7 @@ void session_log_end(struct session *s, const char *detail)
 		log_str(&l, "while", session_doing(s));
 	}
 	log_tls(&l, s);
+	log_backend_ktls(&l, s);
 	if (s->proxied)
 		log_proxied(&l, s->proxied);
 	if (s->client_name)

@@ -1,18 +1,7 @@
 #!/usr/bin/env bash
 # relay-mode: a session goes the same way in each; kernel-tls is refused where the kernel does no TLS.
 . "$(dirname "$0")/../lib/e2e.sh"
-
-has_kernel_tls()
-{
-	"$PYTHON" - <<'END'
-import socket, sys
-l = socket.create_server(('127.0.0.1', 0))
-try:
-	socket.create_connection(l.getsockname()).setsockopt(socket.IPPROTO_TCP, 31, b'tls')	# TCP_ULP
-except OSError:
-	sys.exit(1)
-END
-}
+. "$LIB/ktls.sh"
 
 tls_files
 fake_start mb1 <<'END'
@@ -41,12 +30,19 @@ S: ^a OK
 C: b NOOP
 S: ^b OK idle hands
 END
+	is "and $mode is what the log says" "$(modes relay-mode)" $mode
+	[ $mode = auto ] || is "with TLS in user space" "$(modes tls12) $(modes tls13)" "none none"
 done
 
 sluice=kernel
 if has_kernel_tls; then
 	sluice_start < <(settings kernel-tls)
-	pass "with kernel-tls it starts, for this kernel does TLS"
+	conversation "with kernel-tls it starts, for this kernel does TLS, and a session goes" "$(port imaps)" --tls <<'END'
+S: ^\* OK
+C: a LOGIN joe secret
+S: ^a OK
+END
+	ok "which has it" logged 'event=session-end .*ktls=(send|both)'
 else
 	ok "with kernel-tls it does not start, for this kernel does no TLS" eval '! sluice_up < <(settings kernel-tls)'
 	ok "and says so, with file and line" logged "event=start-failed msg=.*kernel.conf:[0-9]+: relay-mode: this kernel does no TLS; "

@@ -1,4 +1,4 @@
-# packages.sh - which Debian packages are needed for what, and getting them. Sourced by t/demo, t/check, t/bench/run and .ci/run.
+# packages.sh - which Debian packages are needed for what, and getting them. Sourced by t/demo, t/check, t/vm, t/bench/run and .ci/run.
 #
 #	packages_need demo			says what is missing and installs it; returns 1 with a sentence when that cannot be
 #	packages_need test --no-install		only says what is missing
@@ -12,7 +12,8 @@ packages_for()
 	demo)	echo "$(packages_for build)" openssl python3 curl dovecot-core dovecot-imapd util-linux ;;
 	test)	echo "$(packages_for demo)" redis-server redis-tools mandoc mutt isync fetchmail ;;
 	bench)	echo "$(packages_for build)" openssl python3 util-linux redis-server dovecot-core dovecot-imapd haproxy nginx libnginx-mod-mail ;;
-	ci)	echo "$(packages_for test)" clang libclang-rt-14-dev ;;
+	vm)	echo "$(packages_for build)" openssl python3 util-linux qemu-system-x86 xz-utils ;;
+	ci)	echo "$(packages_for test)" "$(packages_for vm)" clang libclang-rt-14-dev ;;
 	*)	return 1 ;;
 	esac
 }

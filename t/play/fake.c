@@ -44,6 +44,11 @@ static int failed(struct conn *c, const char *phrase, int errnum)
 	return -1;
 }
 
+static ssize_t is_reset(const struct fake *f, struct conn *c)
+{
+	return f->garbled ? failed(c, f->phrase, EPROTO) : failed(c, "Connection reset by peer", ECONNRESET);
+}
+
 static ssize_t fake_look(struct conn *c, void *p, size_t n, bool take)
 {
 	struct fake *f = c->fake;
@@ -52,7 +57,7 @@ static ssize_t fake_look(struct conn *c, void *p, size_t n, bool take)
 	if (f->dialling || f->securing)
 		broke(f, "read while it dials or shakes hands");
 	if (f->reset && there == 0)	/* as in Linux: what had come before the reset can be read */
-		return failed(c, "Connection reset by peer", ECONNRESET);
+		return is_reset(f, c);
 	if (there == 0 && f->in_end) {
 		f->moved += !f->end_seen;
 		f->end_seen = true;
@@ -102,7 +107,7 @@ static ssize_t fake_write(struct conn *c, const void *p, size_t n)
 	if (f->dialling || f->securing || f->half_closed)
 		broke(f, "written to while it dials or shakes hands, or after its half was closed");
 	if (f->reset)
-		return failed(c, "Connection reset by peer", ECONNRESET);
+		return is_reset(f, c);
 	if (room(f) == 0) {
 		errno = EAGAIN;
 		return -1;

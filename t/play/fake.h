@@ -48,6 +48,7 @@ struct fake {
 	bool dialling, securing, secure;
 	enum { SPLICES_NOT, SPLICES, SPLICES_WRONGLY } splices;	/* wrongly: says that it can, and then neither moves bytes nor EAGAIN */
 	bool in_end, end_seen, reset, half_closed;
+	bool garbled;			/* reset, and by a fault of TLS: phrase tells of it */
 	uint64_t moved;			/* grows with whatever is read or written */
 	unsigned idle_turns;
 	char broken[FAKE_PHRASE_MAX];	/* how the session broke conn.h's rules; "": not */

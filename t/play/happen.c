@@ -1,6 +1,7 @@
 /* What happens to the machine: what comes from clients and backends, time, and the end of the server. */
 #include "verbs.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -87,6 +88,16 @@ void resets(struct scene *sc, struct span args)
 	(void)args;
 	if (f)
 		f->reset = true;
+}
+
+void breaks_tls(struct scene *sc, struct span args)
+{
+	struct fake *f = scene_open_side(sc);
+
+	if (!f)
+		return;
+	f->reset = f->garbled = true;
+	snprintf(f->phrase, sizeof(f->phrase), "%.*s", (int)args.n, args.p);
 }
 
 void takes(struct scene *sc, struct span args)

@@ -50,6 +50,7 @@ void scene_bad_word(struct scene *sc, struct span word)
 	{ who "<",			EXPECTS, hears,		   WHO, 0 }, \
 	{ who " closes",		INPUT,   closes,	   WHO, 0 }, \
 	{ who " resets",		INPUT,   resets,	   WHO, 0 }, \
+	{ who " breaks TLS:",		INPUT,   breaks_tls,	   WHO, 0 }, \
 	{ who " takes",			INPUT,   takes,		   WHO, 0 }, \
 	{ who " splices",		INPUT,   splices,	   WHO, 0 }, \
 	{ who " shakes hands",		INPUT,   shakes_hands,	   WHO, 0 }, \

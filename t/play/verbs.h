@@ -74,6 +74,7 @@ verb_fn says_at_once;
 verb_fn says;
 verb_fn closes;
 verb_fn resets;
+verb_fn breaks_tls;
 verb_fn takes;
 verb_fn splices;
 verb_fn shakes_hands;
