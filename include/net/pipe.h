@@ -11,6 +11,7 @@
 #ifndef NET_PIPE_H
 #define NET_PIPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -35,6 +36,12 @@ struct pipe_pool {
 	unsigned in_use;	/* taken and not given back: a gauge */
 	uint64_t missed;	/* times that somebody got none, and copied */
 };
+
+/* Enough for whoever keeps one for long. */
+static inline bool pipes_are_plenty(const struct pipe_pool *pool)
+{
+	return pool->in_use <= pool->max / 2;
+}
 
 void pipe_pool_init(struct pipe_pool *pool);
 void pipe_pool_fini(struct pipe_pool *pool);	/* every pipe must be back */

@@ -60,7 +60,7 @@
 #define CLIENT_TEXT_MAX 64		/* of each of a client's name and version that are kept */
 #define CHALLENGES_MAX 8		/* of a backend, in one login */
 #define REFERRALS_MAX 2			/* followed, in one login */
-#define HELD_MAX (64 * 1024)		/* of a client, behind a literal that the backend has not invited yet */
+#define HELD_MAX (64 * 1024)		/* of a client, behind a literal that the backend has not invited yet; one read may go beyond */
 #define SLOW_READ (64 * 1024)		/* so much is read at a time for a side that is slow: it is what will wait for it */
 #define HALF_OPEN_SECONDS 60.0		/* one side has ended, the other neither ends nor moves */
 #define STALLED_SECONDS (31 * 60.0)	/* a client takes nothing of what waits for it */

@@ -18,7 +18,7 @@
 #include "session/session.h"
 
 #define TRIM_MANY 1000		/* sessions that have gone, and no fewer than there are, before memory is given back ... */
-#define TRIM_PAUSE 10.0		/* ... so many seconds later: they seldom go alone */
+#define TRIM_PAUSE 60.0		/* ... so many seconds later: they seldom go alone */
 #define SECONDS_FOR_TLS 10.0
 #define SECONDS_FOR_LOGIN 60.0
 #define SECONDS_FOR_BACKEND 30.0

@@ -189,6 +189,16 @@ static void pass_on(struct half *from, const void *p, size_t n)
 
 /* ---- events ---- */
 
+_Static_assert(NET_SCRATCH <= BUF_MAX, "what one read gives may have to wait in a buffer");
+
+/* Of buffers in use by this worker; beyond, a read is no larger than what a slow side gets. */
+#define BUFS_PLENTY (64 * 1024 * 1024)
+
+static size_t a_read(const struct half *h)
+{
+	return h->other->slow || h->session->env->loop->bufs.in_use_bytes > BUFS_PLENTY ? SLOW_READ : NET_SCRATCH;
+}
+
 /* How many bytes may be read from h now. While the client's are held it is read on, into one buffer, so that its end is seen. */
 static size_t room_for(const struct half *h)
 {
@@ -197,7 +207,7 @@ static size_t room_for(const struct half *h)
 	if (h->ended || half_is_behind(h->other))
 		return 0;
 	if (!is_client(h) || (!r->held && !tracker_is_holding(&r->tracker)))
-		return h->other->slow ? SLOW_READ : NET_SCRATCH;
+		return a_read(h);
 	return buf_waiting(r->held) < HELD_MAX ? HELD_MAX - buf_waiting(r->held) : 0;
 }
 

@@ -88,9 +88,12 @@ static double left_of_patience(const struct session *s, uint32_t now)
 	return half_is_behind(&s->client) && !s->client.conn.lifted ? left(LIFT_SECONDS, now, s->relay->client.took) : NEVER;
 }
 
+/* Nor shall a slow reader keep a pipe that others could use. */
 static void lift(struct session *s)
 {
 	conn_lift_user_timeout(&s->client.conn, true);
+	if (!half_unpipe(&s->client))
+		session_close(s, SESSION_CLIENT_STALLED);
 }
 
 /* ---- watching ---- */

@@ -69,7 +69,7 @@ static size_t worth_splicing(struct half *from)
 {
 	uint64_t left = tracker_literal_left(&from->session->relay->tracker, side_of(from));
 
-	if (left < SPLICE_MIN || from->other->finished)
+	if (left < SPLICE_MIN || from->other->finished || (from->other->slow && !pipes_are_plenty(&loop_of(from)->pipes)))
 		return 0;
 	if (!conn_can_splice(&from->conn, CONN_READ) || !conn_can_splice(&from->other->conn, CONN_WRITE))
 		return 0;
@@ -81,11 +81,13 @@ static ssize_t fill(struct half *from, size_t n)
 {
 	struct half *to = from->other;
 	ssize_t got;
+	int why;
 
 	to->pipe = pipe_take(&loop_of(from)->pipes);
 	if (!to->pipe)
 		return 0;
 	got = pipe_fill(to->pipe, &from->conn, n);
+	why = errno;
 	if (got > 0) {
 		tracker_skip(&from->session->relay->tracker, side_of(from), (uint64_t)got);
 		from->bytes += (uint64_t)got;
@@ -93,11 +95,19 @@ static ssize_t fill(struct half *from, size_t n)
 	} else {
 		pipe_give(&loop_of(from)->pipes, &to->pipe);
 	}
+	errno = why;
 	return got;
+}
+
+/* Before the mark of an urgent byte splice(2) says EAGAIN for ever, and the loop that there is something: then only reading goes on. */
+static enum spliced not_filled(ssize_t got, int why, size_t moved)
+{
+	return got < 0 && why == EAGAIN && moved > 0 ? SPLICED_ALL : SPLICED_TILL_HERE;
 }
 
 enum spliced half_splice(struct half *from, size_t *moved)
 {
+	struct half *to = from->other;
 	size_t n;
 
 	*moved = 0;
@@ -105,11 +115,12 @@ enum spliced half_splice(struct half *from, size_t *moved)
 		ssize_t got = fill(from, n);
 
 		if (got <= 0)
-			return got < 0 && errno == EAGAIN ? SPLICED_ALL : SPLICED_TILL_HERE;
+			return not_filled(got, errno, *moved);
 		*moved += (size_t)got;
-		if (!half_drain(from->other))
+		if (!half_drain(to))
 			return SPLICED_TO_NOBODY;
-		if (half_is_behind(from->other) || *moved >= SPLICE_A_TURN || ((size_t)got < n && got < SPLICE_SHORT))
+		to->slow = half_is_behind(to);
+		if (to->slow || *moved >= SPLICE_A_TURN || ((size_t)got < n && got < SPLICE_SHORT))
 			return SPLICED_ALL;
 	}
 	return SPLICED_TILL_HERE;

@@ -7,6 +7,7 @@ knows, besides what every client says:
 
 	FETCH START N			a literal of N bytes, those that body(START, N) gives
 	FETCH START N RESET M		the same, but behind M of them the connection is reset
+	FETCH START N URGENT M		the same, but behind M of them comes an urgent byte, which is none of them (TCP's, MSG_OOB)
 	APPEND START {N}  or {N+}	takes such a literal: OK if its bytes are those of body(START, N), else BAD
 	APPEND START WHEN FILE {N+}	the same, but it is read only when there is such a file
 
@@ -110,8 +111,12 @@ class Server(imapc.Wire):
 		self.send(b'* 1 FETCH (BODY[] {%d}\r\n' % len(data))
 		if how:
 			self.send(data[:int(how[1])])
+			data = data[int(how[1]):]
+		if how[:1] == ('RESET',):
 			self.reset()
 			raise imapc.Surprise('reset as told')
+		if how[:1] == ('URGENT',):
+			self.sock.send(b'!', socket.MSG_OOB)
 		self.send(data + b')\r\n')
 		return True
 
