@@ -323,7 +323,7 @@ struct relay {
 		uint32_t said;	/* when it last said something */
 		uint32_t took;	/* ... and took something of what waits for it, or something began to wait */
 	} client, backend;
-	uint32_t held_since;	/* while the tracker holds */
+	uint32_t hold_changed;	/* when the tracker last began to hold, or ceased to */
 };
 
 enum session_step relay_start(struct session *s);

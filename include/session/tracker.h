@@ -66,6 +66,8 @@ struct tracker {
 	uint8_t state;			/* of the client's flow: enum in tracker.c */
 	uint8_t counted_as;		/* the command under way: enum in tracker.c */
 	bool strict;			/* the backend lists UNAUTHENTICATE: rule 21 */
+	bool logged_out;		/* a LOGOUT had its OK, so the server has said BYE */
+	struct imap_line_hunt hunt;	/* for UNAUTHENTICATE; strict: in all that goes on, else in the line under way */
 };
 
 /* A tagged line has ended a remembered command; ms: since command->since. */
@@ -78,13 +80,14 @@ extern const size_t tracker_block_size;
 
 /* Reads n bytes of the client's, returns how many of them may go on. now: milliseconds of any clock; it may wrap. Not to be called while
  * tracker_is_holding. What goes on is the same however the bytes are cut, but for the line of an END: that begins behind the returned
- * number, or in an earlier piece. */
+ * number, or in an earlier piece; its LF is never among what goes on. */
 size_t tracker_client(struct tracker *t, const void *p, size_t n, uint32_t now, enum tracker_verdict *verdict);
 
-/* Reads n bytes of the server's. done may be NULL. PASS, or END when the session becomes opaque and must not. */
+/* Reads n bytes of the server's, which all go on. done may be NULL. PASS, or END: rules 19 and 21. */
 enum tracker_verdict tracker_server(struct tracker *t, const void *p, size_t n, uint32_t now, tracker_done_fn *done);
 
-/* Bytes of a literal that are still to come in this flow; 0 outside literals, while the client's are held, and when opaque. */
+/* Bytes of a literal that are still to come in this flow and need not be seen; 0 outside literals, while the client's are held, of the
+ * client's where the backend lists UNAUTHENTICATE, and when opaque. */
 uint64_t tracker_literal_left(const struct tracker *t, enum tracker_side side);
 void tracker_skip(struct tracker *t, enum tracker_side side, uint64_t n);	/* n of them went by unseen */
 
@@ -94,7 +97,8 @@ enum tracker_verdict tracker_give_up(struct tracker *t);
 bool tracker_is_holding(const struct tracker *t);
 bool tracker_is_safe(const struct tracker *t);		/* rule 22 */
 bool tracker_is_idle(const struct tracker *t);		/* an IDLE is granted, and no byte of its end has come */
-bool tracker_server_rests(const struct tracker *t);	/* its last response is whole, or was when the session became opaque */
+/* Its last response is whole, or was when the session became opaque; of all that was given, also behind an END. */
+bool tracker_server_rests(const struct tracker *t);
 bool tracker_client_owes(const struct tracker *t);	/* bytes of a literal that the server waits for */
 size_t tracker_in_flight(const struct tracker *t);	/* commands; 0 when opaque */
 

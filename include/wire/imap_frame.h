@@ -40,6 +40,7 @@ struct imap_frame {
 	uint8_t side;			/* enum imap_frame_side */
 	uint8_t class;			/* of the response under way: unknown, or data since a literal went by */
 	bool nonsync;			/* the literal announced last was {n+} or {n-} */
+	bool minus;			/* it was {n-} */
 	uint8_t head_len, tail_len;
 	char head[IMAP_FRAME_HEAD];	/* first bytes of the response */
 	char tail[IMAP_FRAME_TAIL];	/* last bytes of the line, while it comes in pieces */

@@ -23,9 +23,8 @@ enum imap_line_verb {
 	IMAP_LINE_EXPUNGE, IMAP_LINE_SEARCH, IMAP_LINE_FETCH, IMAP_LINE_STORE, IMAP_LINE_COPY, IMAP_LINE_UID_COPY,
 	IMAP_LINE_UID_FETCH, IMAP_LINE_UID_STORE, IMAP_LINE_UID_SEARCH, IMAP_LINE_ID, IMAP_LINE_ENABLE, IMAP_LINE_MOVE,
 	IMAP_LINE_UID_MOVE,
-	IMAP_LINE_NBASE,	/* those before take literals wherever a server knows IMAP (doc/TRACKER 17) */
-	IMAP_LINE_IDLE = IMAP_LINE_NBASE,
-	IMAP_LINE_COMPRESS, IMAP_LINE_UNAUTHENTICATE, IMAP_LINE_NAMESPACE, IMAP_LINE_XLIST, IMAP_LINE_UNSELECT, IMAP_LINE_SORT,
+	IMAP_LINE_IDLE, IMAP_LINE_COMPRESS, IMAP_LINE_UNAUTHENTICATE, IMAP_LINE_NAMESPACE,
+	IMAP_LINE_XLIST, IMAP_LINE_UNSELECT, IMAP_LINE_SORT,
 	IMAP_LINE_THREAD, IMAP_LINE_UID_SORT, IMAP_LINE_UID_THREAD, IMAP_LINE_UID_EXPUNGE, IMAP_LINE_GETQUOTA,
 	IMAP_LINE_GETQUOTAROOT, IMAP_LINE_SETQUOTA, IMAP_LINE_GETACL, IMAP_LINE_SETACL, IMAP_LINE_DELETEACL,
 	IMAP_LINE_LISTRIGHTS, IMAP_LINE_MYRIGHTS, IMAP_LINE_GETMETADATA, IMAP_LINE_SETMETADATA, IMAP_LINE_NOTIFY,
@@ -57,8 +56,21 @@ bool imap_line_is_command(const struct imap_line *l);	/* tag SP verb: doc/TRACKE
 enum imap_line_verb imap_line_verb(const struct imap_line *l);	/* of a command */
 bool imap_line_has_tag(const struct imap_line *l);	/* a server's: 1 to IMAP_LINE_TAG bytes before its first SP; hash is theirs */
 bool imap_line_status_is(const struct imap_line *l, const char *capitals);	/* a server's: "OK", "BAD" or "BYE" behind its first SP */
-bool imap_line_is_unauthenticate(const struct imap_line *l);	/* by its second word: doc/TRACKER 21 */
+bool imap_line_verb_takes_literals(enum imap_line_verb verb);	/* doc/TRACKER 17 */
 const char *imap_line_verb_name(enum imap_line_verb verb);	/* "UID FETCH"; "unknown" */
+
+/* Looks for the word UNAUTHENTICATE in any case, whatever pieces it comes in. Words are what bytes above SP make between others. All zero
+ * at the beginning. */
+struct imap_line_hunt {
+	uint8_t letters;	/* of the word under way: enum in imap_line.c */
+	uint8_t words;		/* begun in this line, as far as they matter */
+	bool uid;		/* the second one was UID */
+};
+
+/* Where the byte is that ends the word; n: there is none. any: whatever word it is; blind, of what may be lines or not: only where nothing
+ * but bytes up to SP are between it and an LF, and it is that LF then. second: as a line's second word, or its third behind UID. */
+size_t imap_line_hunt_any(struct imap_line_hunt *h, const char *p, size_t n, bool blind);
+size_t imap_line_hunt_second(struct imap_line_hunt *h, const char *p, size_t n);
 
 /* At the start of a server's response: how many of the n bytes at p are whole lines that begin with "* " and do not end with "}", and are
  * so not of any concern (untagged BAD and BYE may be among them: only for who waits for neither). Goes many bytes at a time. */

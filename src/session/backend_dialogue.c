@@ -198,14 +198,16 @@ static void keep_caps_after(struct session *s, struct span list)
 {
 	struct login *l = s->login;
 	struct imap_caps caps = { 0 };
+	bool hide_compress;
 	struct out o;
 
 	imap_caps_parse(&caps, list);
 	l->lists_unauthenticate = imap_caps_has(&caps, IMAP_CAP_UNAUTHENTICATE);
+	hide_compress = s->env->hide_compress || l->lists_unauthenticate;	/* it would end the session: doc/TRACKER 19 */
 	mem_free(&l->caps_after);
 	l->caps_after = mem_new(list.n + 1);
 	out_init(&o, l->caps_after, list.n + 1);
-	imap_caps_filter(&o, list, CAPS_NOT_CARRIED | (s->env->hide_compress ? IMAP_CAP_COMPRESS_DEFLATE : 0));
+	imap_caps_filter(&o, list, CAPS_NOT_CARRIED | (hide_compress ? IMAP_CAP_COMPRESS_DEFLATE : 0));
 	out_cstr(&o);
 }
 

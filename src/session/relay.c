@@ -120,7 +120,7 @@ static size_t let_up(struct session *s, const void *p, size_t n)
 	go = tracker_client(&s->relay->tracker, p, n, relay_now(s), &verdict);
 	write_to(&s->backend, p, go);
 	if (verdict == TRACKER_HOLD)
-		s->relay->held_since = relay_now(s);
+		s->relay->hold_changed = relay_now(s);
 	if (verdict != TRACKER_END)
 		return go;
 	session_close(s, SESSION_UNAUTHENTICATED);
@@ -170,8 +170,11 @@ static void on_answered(struct tracker *t, enum imap_line_verb verb, uint32_t ms
 static void pass_down(struct session *s, const void *p, size_t n)
 {
 	tracker_done_fn *done = s->env->times.slow > 0 ? on_answered : NULL;
+	bool was_held = tracker_is_holding(&s->relay->tracker);
 	enum tracker_verdict verdict = tracker_server(&s->relay->tracker, p, n, relay_now(s), done);
 
+	if (was_held && !tracker_is_holding(&s->relay->tracker))
+		s->relay->hold_changed = relay_now(s);
 	write_to(&s->client, p, n);
 	if (verdict == TRACKER_END)
 		session_close(s, SESSION_UNAUTHENTICATED);
@@ -293,11 +296,13 @@ bool relay_is_safe(const struct session *s)
 	return tracker_is_safe(&s->relay->tracker) && !half_is_behind(&s->client);
 }
 
-/* What UNAUTHENTICATE might hide in has made it opaque just now. */
+/* What UNAUTHENTICATE might hide in has made it opaque just now. Behind a LOGOUT the backend has said BYE itself. */
 bool relay_may_speak(const struct session *s)
 {
 	const struct tracker *t = &s->relay->tracker;
 
+	if (t->logged_out)
+		return false;
 	return (!t->opaque || s->why == SESSION_UNAUTHENTICATED) && tracker_server_rests(t) && !half_is_behind(&s->client);
 }
 
@@ -355,7 +360,7 @@ static struct relay *relay_new(struct session *s)
 
 	tracker_init(&r->tracker, &s->env->blocks, s->login->lists_unauthenticate);
 	r->session = s;
-	r->client.said = r->client.took = r->backend.said = r->backend.took = relay_now(s);
+	r->client.said = r->client.took = r->backend.said = r->backend.took = r->hold_changed = relay_now(s);
 	return r;
 }
 

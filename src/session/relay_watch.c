@@ -57,14 +57,14 @@ static double left_of_stall(const struct session *s, uint32_t now)
 	return half_is_behind(&s->client) ? left(STALLED_SECONDS, now, s->relay->client.took) : NEVER;
 }
 
-/* Nobody can send what is not taken. */
+/* Nobody can send what is not taken, or was not invited. */
 static double left_of_literal(const struct session *s, uint32_t now)
 {
 	const struct relay *r = s->relay;
 
 	if (!tracker_client_owes(&r->tracker) || half_is_behind(&s->backend))
 		return NEVER;
-	return left(s->env->times.literal, now, later(now, r->client.said, r->backend.took));
+	return left(s->env->times.literal, now, later(now, r->hold_changed, later(now, r->client.said, r->backend.took)));
 }
 
 static double left_of_answer(const struct session *s, uint32_t now)
@@ -73,7 +73,7 @@ static double left_of_answer(const struct session *s, uint32_t now)
 
 	if (!tracker_is_holding(&r->tracker) || half_is_behind(&s->backend))
 		return NEVER;
-	return left(s->env->times.literal, now, later(now, r->held_since, r->backend.took));
+	return left(s->env->times.literal, now, later(now, r->hold_changed, r->backend.took));
 }
 
 static double left_of_command(const struct session *s, uint32_t now)

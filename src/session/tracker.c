@@ -111,7 +111,7 @@ static void become_opaque(struct tracker *t, enum tracker_opaque why)
 	pool_give(t->pool, &t->more);
 }
 
-/* 21: what the client made opaque ends it where UNAUTHENTICATE is known. */
+/* 21: where UNAUTHENTICATE is known. A broken size of the server's does not come here. */
 static bool must_end(const struct tracker *t)
 {
 	return t->strict && t->opaque != TRACKER_CLEAR;
@@ -178,17 +178,23 @@ static void at_command_without_literal(struct tracker *t)
 /* 17 */
 static bool takes_literals(const struct imap_line *first)
 {
-	enum imap_line_verb verb = imap_line_verb(first);
+	return imap_line_is_command(first) && imap_line_verb_takes_literals(imap_line_verb(first));
+}
 
-	return imap_line_is_command(first) && verb != IMAP_LINE_UNKNOWN && verb < IMAP_LINE_NBASE;
+/* 18: what a server may answer with a "+" that is not the literal's. */
+static bool is_idle_line(const struct imap_line *first)
+{
+	return imap_line_is_command(first) && imap_line_verb(first) == IMAP_LINE_IDLE;
 }
 
 /* 14, 17, 18 */
 static void announced(struct tracker *t)
 {
-	if (!t->up.nonsync)
+	if (is_idle_line(&t->up_line))
+		become_opaque(t, TRACKER_UNSURE);
+	else if (!t->up.nonsync)
 		t->state = UP_HELD;
-	else if (takes_literals(&t->up_line))
+	else if (takes_literals(&t->up_line) && !t->up.minus)
 		t->state = UP_MORE;
 	else
 		become_opaque(t, TRACKER_UNSURE);
@@ -255,8 +261,6 @@ static void idle_line(struct tracker *t, enum imap_frame_event ev, uint32_t now)
 /* A line of the client's is whole. False: the session must end. */
 static bool client_line(struct tracker *t, enum imap_frame_event ev, uint32_t now)
 {
-	if (t->state != UP_MORE && imap_line_is_unauthenticate(&t->up_line))	/* 21 */
-		return false;
 	if (t->state == UP_COMMAND)
 		first_line(t, ev, now);
 	else if (t->state == UP_IDLE)
@@ -266,44 +270,70 @@ static bool client_line(struct tracker *t, enum imap_frame_event ev, uint32_t no
 	return !must_end(t);
 }
 
-/* Up to the end of a line, or all. */
-static size_t scan_client(struct tracker *t, const char *p, size_t n, enum imap_frame_event *ev)
+/* 21: where in these n bytes the session must end; n: nowhere. */
+static size_t hunt(struct tracker *t, const char *p, size_t n, bool in_literal, bool in_first)
 {
-	bool in_first = imap_frame_in_first_line(&t->up);
+	if (t->strict)
+		return imap_line_hunt_any(&t->hunt, p, n, in_literal);
+	return in_first ? imap_line_hunt_second(&t->hunt, p, n) : n;
+}
+
+static void start_line(struct tracker *t)
+{
+	imap_line_start(&t->up_line);
+	if (!t->strict)
+		t->hunt = (struct imap_line_hunt){ 0 };
+}
+
+/* Up to the end of a literal, of a line, or all. end: where the session must end; all that was taken: nowhere. */
+static size_t scan_client(struct tracker *t, const char *p, size_t n, enum imap_frame_event *ev, size_t *end)
+{
+	bool in_literal = t->up.left > 0, in_first = imap_frame_in_first_line(&t->up);
 	size_t took;
 
 	if (imap_frame_at_start(&t->up))
-		imap_line_start(&t->up_line);
-	took = imap_frame_scan(&t->up, p, n, ev);
+		start_line(t);
+	took = imap_frame_scan(&t->up, p, in_literal && t->up.left < n ? (size_t)t->up.left : n, ev);
+	*end = hunt(t, p, took, in_literal, in_first);
+	if (*end < took && !in_literal)
+		*end = 0;	/* if a part of the line went on before, it is no line to the server without its LF */
 	if (in_first)
 		imap_line_feed(&t->up_line, p, took - (*ev != IMAP_FRAME_MORE));
 	return took;
 }
 
+/* 20, 21: what is behind that in which the session became opaque. Returns how much of it goes on. */
+static size_t hunt_in_opaque(struct tracker *t, const char *p, size_t n, enum tracker_verdict *verdict)
+{
+	size_t go = t->strict ? imap_line_hunt_any(&t->hunt, p, n, true) : n;
+
+	if (go < n)
+		*verdict = TRACKER_END;
+	return go;
+}
+
 size_t tracker_client(struct tracker *t, const void *data, size_t n, uint32_t now, enum tracker_verdict *verdict)
 {
 	const char *p = data;
-	size_t at = 0;
+	size_t at = 0, took, end;
 	enum imap_frame_event ev;
 
 	assert(!tracker_is_holding(t));
 	*verdict = TRACKER_PASS;
-	while (at < n && !t->opaque) {
-		size_t line = at;
-
-		at += scan_client(t, p + at, n - at, &ev);
-		if (ev == IMAP_FRAME_MORE)
+	for (; at < n && !t->opaque; at += took) {
+		took = scan_client(t, p + at, n - at, &ev, &end);
+		if (end == took && ev == IMAP_FRAME_MORE)
 			continue;
-		if (!client_line(t, ev, now)) {
+		if (end < took || !client_line(t, ev, now)) {
 			*verdict = TRACKER_END;
-			return line;	/* if a part of it went on before, it is no line to the server without its LF */
+			return end < took ? at + end : at;
 		}
 		if (tracker_is_holding(t)) {
 			*verdict = TRACKER_HOLD;
-			return at;
+			return at + took;
 		}
 	}
-	return n;
+	return at + hunt_in_opaque(t, p + at, n - at, verdict);
 }
 
 /* ---- the server's lines ---- */
@@ -363,7 +393,8 @@ static void idle_refused(struct tracker *t, unsigned idle, uint32_t now)
 		owe_bad(t);
 	} else if (t->state == UP_HELD_IDLE) {
 		begin_command(t, true, now);
-		t->state = UP_HELD;
+		if (!t->opaque)
+			announced(t);
 	}
 }
 
@@ -397,6 +428,7 @@ static void end_remembered(struct tracker *t, size_t i, uint32_t now, tracker_do
 	settle_bads(t);
 	if (done)
 		done(t, c.verb, now - c.since);
+	t->logged_out |= ok && c.verb == IMAP_LINE_LOGOUT;
 	if (c.idle != IDLE_NO)
 		end_idle(t, c.idle, now);
 	else if (ok && c.verb == IMAP_LINE_COMPRESS)	/* 19 */
@@ -405,19 +437,56 @@ static void end_remembered(struct tracker *t, size_t i, uint32_t now, tracker_do
 		become_opaque(t, TRACKER_STARTTLS);
 }
 
-/* 7, 14: of a tag that none remembered has. False: the session must end, 21. */
+/* 14: the line that is held counts for nothing, and this is its answer all the same. */
+static bool answers_uncounted(const struct tracker *t)
+{
+	const struct imap_line *up = &t->up_line, *down = &t->down_line;
+
+	if (t->state != UP_HELD || imap_line_is_command(up))
+		return false;
+	return up->first == ' ' || (down->first_len > 0 && down->first != ' ' && down->hash == up->hash);
+}
+
+/* 7, 14: the command under way is one of the rest, and this is its tagged line. */
+static bool answers_rest_under_way(const struct tracker *t)
+{
+	return t->counted_as == AS_REST && imap_line_has_tag(&t->down_line) && t->down_line.hash == t->up_line.hash;
+}
+
+/* 7: a line that counted for nothing was answered with a tag. */
+static bool pays_bad(const struct tracker *t)
+{
+	return t->bads_owed > 0 && imap_line_status_is(&t->down_line, "BAD");
+}
+
+/* 7, 14: a tagged line that is of none remembered. False: it ends nothing. */
+static bool end_unremembered(struct tracker *t)
+{
+	if (answers_uncounted(t)) {
+		at_command_without_literal(t);
+		t->bads_owed -= t->bads_owed > 0;
+		return false;
+	}
+	if (answers_rest_under_way(t)) {
+		end_command_under_way(t);
+	} else if (pays_bad(t)) {
+		t->bads_owed--;
+		return false;
+	}
+	if (t->rest == 0)
+		return false;
+	t->rest--;
+	t->answered++;
+	return true;
+}
+
+/* The same. False: the session must end, 21. */
 static bool end_rest(struct tracker *t)
 {
-	bool stray = t->rest == 0;
+	bool ended = end_unremembered(t);
 
-	if (t->counted_as == AS_REST && imap_line_has_tag(&t->down_line) && t->down_line.hash == t->up_line.hash)
-		end_command_under_way(t);
-	if (!stray) {
-		t->rest--;
-		t->answered++;
-	}
 	settle_bads(t);
-	return !(stray && t->strict && imap_line_status_is(&t->down_line, "OK"));
+	return ended || !t->strict || !imap_line_status_is(&t->down_line, "OK");
 }
 
 /* False: the session must end. */
@@ -437,7 +506,7 @@ static bool server_line(struct tracker *t, uint32_t now, tracker_done_fn *done)
 	if (i == t->remembered)
 		return end_rest(t);
 	end_remembered(t, i, now, done);
-	return !(must_end(t) && t->opaque == TRACKER_UNSURE);
+	return !must_end(t);
 }
 
 /* Runs of untagged lines, when none of them can mean anything. */
@@ -462,6 +531,15 @@ static size_t scan_server(struct tracker *t, const char *p, size_t n, enum imap_
 	return took;
 }
 
+/* The session ends, but for what goes on to the client: does it end within a response? */
+static void frame_server(struct tracker *t, const char *p, const char *end)
+{
+	enum imap_frame_event ev = IMAP_FRAME_MORE;
+
+	while (p < end && ev != IMAP_FRAME_BAD)
+		p += imap_frame_scan(&t->down, p, (size_t)(end - p), &ev);
+}
+
 enum tracker_verdict tracker_server(struct tracker *t, const void *data, size_t n, uint32_t now, tracker_done_fn *done)
 {
 	const char *p = data, *end = p + n;
@@ -475,10 +553,12 @@ enum tracker_verdict tracker_server(struct tracker *t, const void *data, size_t 
 		if (p == end)
 			break;
 		p += scan_server(t, p, (size_t)(end - p), &ev, &in_first);
-		if (ev == IMAP_FRAME_BAD)
+		if (ev == IMAP_FRAME_BAD) {
 			become_opaque(t, TRACKER_BROKEN_SIZE);
-		else if (ev == IMAP_FRAME_LINE && in_first && !server_line(t, now, done))
+		} else if (ev == IMAP_FRAME_LINE && in_first && !server_line(t, now, done)) {
+			frame_server(t, p, end);
 			return TRACKER_END;
+		}
 	}
 	return TRACKER_PASS;
 }
@@ -498,13 +578,19 @@ void tracker_fini(struct tracker *t)
 		pool_give(t->pool, &t->more);
 }
 
+/* Of the client's literal, when that is not held. */
+static uint64_t left_of_client(const struct tracker *t)
+{
+	return t->state == UP_MORE ? t->up.left : 0;
+}
+
 uint64_t tracker_literal_left(const struct tracker *t, enum tracker_side side)
 {
 	if (t->opaque)
 		return 0;
 	if (side == TRACKER_SERVER)
 		return t->down.left;
-	return t->state == UP_MORE ? t->up.left : 0;
+	return t->strict ? 0 : left_of_client(t);
 }
 
 void tracker_skip(struct tracker *t, enum tracker_side side, uint64_t n)
@@ -544,12 +630,12 @@ bool tracker_is_safe(const struct tracker *t)
 
 bool tracker_server_rests(const struct tracker *t)
 {
-	return imap_frame_at_start(&t->down);
+	return imap_frame_at_start(&t->down) && t->opaque != TRACKER_COMPRESS && t->opaque != TRACKER_STARTTLS;
 }
 
 bool tracker_client_owes(const struct tracker *t)
 {
-	return tracker_literal_left(t, TRACKER_CLIENT) > 0;
+	return left_of_client(t) > 0;
 }
 
 const struct tracker_command *tracker_oldest(const struct tracker *t)

@@ -79,7 +79,7 @@ static bool read_number(const char *p, const char *end, uint64_t *number)
 }
 
 /* Reads "{digits}", "{digits+}" or "{digits-}" off the end of a line, from right to left. */
-static enum announcement read_announcement(struct span tail, uint64_t *number, bool *nonsync)
+static enum announcement read_announcement(struct span tail, uint64_t *number, char *sign)
 {
 	const char *end = tail.p + tail.n, *first;
 
@@ -87,8 +87,9 @@ static enum announcement read_announcement(struct span tail, uint64_t *number, b
 		end--;
 	if (end == tail.p || *--end != '}')
 		return NO_LITERAL;
-	*nonsync = end > tail.p && (end[-1] == '+' || end[-1] == '-');
-	end -= *nonsync;
+	*sign = '\0';
+	if (end > tail.p && (end[-1] == '+' || end[-1] == '-'))
+		*sign = *--end;
 	for (first = end; first > tail.p && is_digit(first[-1]); first--)
 		;
 	if (first == end)
@@ -134,8 +135,8 @@ static bool may_announce(struct imap_frame *f, const char *p, size_t n)
 static enum imap_frame_event end_line(struct imap_frame *f, const char *p, size_t n)
 {
 	uint64_t number = 0;
-	bool nonsync = false;
-	enum announcement what = read_announcement(line_tail(f, p, n), &number, &nonsync);
+	char sign = '\0';
+	enum announcement what = read_announcement(line_tail(f, p, n), &number, &sign);
 
 	if (what != NO_LITERAL && !may_announce(f, p, n))
 		what = NO_LITERAL;
@@ -146,7 +147,8 @@ static enum imap_frame_event end_line(struct imap_frame *f, const char *p, size_
 	if (what == A_BAD_LITERAL)
 		return IMAP_FRAME_BAD;
 	f->left = number;
-	f->nonsync = nonsync;
+	f->nonsync = sign != '\0';
+	f->minus = sign == '-';
 	return IMAP_FRAME_LITERAL;
 }
 

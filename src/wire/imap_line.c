@@ -15,7 +15,7 @@ enum {
 	SPACED = 2,		/* more than one space before the second word, or one before the first */
 	SPACED_THIRD = 4,	/* more than one space before the third */
 	AT_CR = 8,		/* the byte fed last was a CR: of the line's end, or text */
-	UNAUTHENTICATE_CR = 16,	/* a second word that a server which ends it at a CR takes for UNAUTHENTICATE */
+	VERB_CR = 16,		/* the second word, or the third, was cut at a CR */
 };
 
 #define NO_WORD 255
@@ -172,10 +172,21 @@ static void take_space(struct imap_line *l)
 	}
 }
 
+/* Dovecot ends a verb there. */
+static void cut_word(struct imap_line *l)
+{
+	l->flags |= VERB_CR;
+	l->state = BEHIND;
+}
+
 static void take_byte(struct imap_line *l, char c)
 {
 	if (c == ' ') {
 		take_space(l);
+		return;
+	}
+	if (c == '\r' && (l->state == IN_SECOND || l->state == IN_THIRD)) {
+		cut_word(l);
 		return;
 	}
 	switch (l->state) {
@@ -184,8 +195,6 @@ static void take_byte(struct imap_line *l, char c)
 	case BEFORE_THIRD:
 		l->state++;
 	}
-	if (l->state == IN_SECOND && c == '\r' && word_is(&l->second, "UNAUTHENTICATE"))
-		l->flags |= UNAUTHENTICATE_CR;
 	if (l->state == IN_FIRST)
 		first_grow(l, c);
 	else
@@ -201,6 +210,8 @@ void imap_line_feed(struct imap_line *l, const char *p, size_t n)
 		if (l->flags & AT_CR) {
 			l->flags &= ~AT_CR;
 			take_byte(l, '\r');
+			if (l->state == BEHIND)
+				break;
 		}
 		if (*p == '\r')
 			l->flags |= AT_CR;
@@ -232,12 +243,30 @@ bool imap_line_has_tag(const struct imap_line *l)
 
 bool imap_line_status_is(const struct imap_line *l, const char *capitals)
 {
-	return !(l->flags & SPACED) && word_is(&l->second, capitals);
+	return !(l->flags & (SPACED | VERB_CR)) && word_is(&l->second, capitals);
 }
 
-bool imap_line_is_unauthenticate(const struct imap_line *l)
+/* All that are known, but those that have no argument, or one that is never a literal. */
+bool imap_line_verb_takes_literals(enum imap_line_verb verb)
 {
-	return (l->flags & UNAUTHENTICATE_CR) || word_is(&l->second, "UNAUTHENTICATE");
+	switch (verb) {
+	case IMAP_LINE_UNKNOWN:
+	case IMAP_LINE_CAPABILITY:
+	case IMAP_LINE_NOOP:
+	case IMAP_LINE_LOGOUT:
+	case IMAP_LINE_STARTTLS:
+	case IMAP_LINE_CHECK:
+	case IMAP_LINE_CLOSE:
+	case IMAP_LINE_EXPUNGE:
+	case IMAP_LINE_IDLE:
+	case IMAP_LINE_COMPRESS:
+	case IMAP_LINE_UNAUTHENTICATE:
+	case IMAP_LINE_NAMESPACE:
+	case IMAP_LINE_UNSELECT:
+		return false;
+	default:
+		return true;
+	}
 }
 
 const char *imap_line_verb_name(enum imap_line_verb verb)
@@ -249,6 +278,76 @@ const char *imap_line_verb_name(enum imap_line_verb verb)
 			return known[i].text;
 	}
 	return "unknown";
+}
+
+/* ---- UNAUTHENTICATE ---- */
+
+static const char hunted[] = "UNAUTHENTICATE";
+
+/* How much of a word has come: of the one that is looked for 1 to WHOLE letters, or one of these. */
+enum {
+	NO_LETTER = 0,
+	WHOLE = sizeof(hunted) - 1,
+	WHOLE_THEN_BLANKS,	/* behind it came bytes up to SP only, and no LF */
+	HAS_UI,
+	HAS_UID,
+	OTHER_WORD,
+};
+
+static bool is_blank(char c)
+{
+	return (unsigned char)c <= ' ';
+}
+
+static uint8_t letters_with(uint8_t letters, char c)
+{
+	if (letters == WHOLE_THEN_BLANKS)
+		letters = NO_LETTER;
+	c = capital(c);
+	if (letters < WHOLE && c == hunted[letters])
+		return letters + 1;
+	if (letters == 1 && c == 'I')
+		return HAS_UI;
+	return letters == HAS_UI && c == 'D' ? HAS_UID : OTHER_WORD;
+}
+
+size_t imap_line_hunt_any(struct imap_line_hunt *h, const char *p, size_t n, bool blind)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!is_blank(p[i])) {
+			h->letters = letters_with(h->letters, p[i]);
+		} else if (h->letters != WHOLE && h->letters != WHOLE_THEN_BLANKS) {
+			h->letters = NO_LETTER;
+		} else if (p[i] == '\n' || (h->letters == WHOLE && !blind)) {
+			return i;
+		} else {
+			h->letters = WHOLE_THEN_BLANKS;
+		}
+	}
+	return n;
+}
+
+/* A word of the line has ended: is it the one? */
+static bool ends_hunt(struct imap_line_hunt *h)
+{
+	bool is_it = h->letters == WHOLE && (h->words == 2 || h->uid);
+
+	h->uid = h->words == 2 && h->letters == HAS_UID;
+	h->letters = NO_LETTER;
+	return is_it;
+}
+
+size_t imap_line_hunt_second(struct imap_line_hunt *h, const char *p, size_t n)
+{
+	for (size_t i = 0; i < n && (h->words < 3 || (h->words == 3 && h->uid)); i++) {
+		if (!is_blank(p[i])) {
+			h->words += h->letters == NO_LETTER;
+			h->letters = letters_with(h->letters, p[i]);
+		} else if (h->letters != NO_LETTER && ends_hunt(h)) {
+			return i;
+		}
+	}
+	return n;
 }
 
 /* ---- runs of server lines ---- */

@@ -21,10 +21,14 @@ LITERAL = re.compile(rb'.*\{([0-9]+)([+-]?)\}', re.DOTALL)		# [1]
 TOO_MANY_DIGITS = re.compile(rb'[0-9]+[+-]?\}\r?')			# [1]
 TEXT = re.compile(rb'\* (OK|NO|BAD|BYE|PREAUTH)( .*)?', re.DOTALL | re.IGNORECASE)	# [2]
 
-# [17] verbs whose non-synchronising literals are literals wherever the verb is known
-KNOWN = set('''CAPABILITY NOOP LOGOUT STARTTLS AUTHENTICATE LOGIN SELECT EXAMINE CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE LIST LSUB STATUS APPEND
-CHECK CLOSE EXPUNGE SEARCH FETCH STORE COPY ID ENABLE MOVE'''.split())
-KNOWN |= {'UID ' + verb for verb in ('COPY', 'FETCH', 'STORE', 'SEARCH', 'MOVE')}
+# [17] verbs whose non-synchronising literals are literals
+TAKERS = set('''AUTHENTICATE LOGIN SELECT EXAMINE CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE LIST LSUB STATUS APPEND SEARCH FETCH STORE COPY ID ENABLE MOVE
+XLIST SORT THREAD GETQUOTA GETQUOTAROOT SETQUOTA GETACL SETACL DELETEACL LISTRIGHTS MYRIGHTS GETMETADATA SETMETADATA NOTIFY ESEARCH REPLACE GENURLAUTH RESETKEY
+URLFETCH LANGUAGE COMPARATOR CONVERT CANCELUPDATE'''.split())
+TAKERS |= {'UID ' + verb for verb in ('COPY', 'FETCH', 'STORE', 'SEARCH', 'MOVE', 'SORT', 'THREAD', 'EXPUNGE', 'REPLACE')}
+
+# [21] the second word, or the third behind UID, and the byte that ends it
+UNAUTHENTICATE = re.compile(rb'[\x00-\x20]*[^\x00-\x20]+[\x00-\x20]+(UID[\x00-\x20]+)?UNAUTHENTICATE[\x00-\x20]', re.IGNORECASE)
 
 ENDS_IMAP = ('COMPRESS', 'STARTTLS')		# [19]
 BROKEN = 'broken'		# a literal's size that nobody can count up to
@@ -40,7 +44,7 @@ def line_text(line):
 
 
 def announced(line):
-	"""The literal that a whole line announces: (its size, whether it is synchronising), BROKEN, or None [1]."""
+	"""The literal that a whole line announces: (its size, the sign behind it), BROKEN, or None [1]."""
 	last = line[:-1][-LAST_BYTES:]
 	if len(last) == LAST_BYTES and TOO_MANY_DIGITS.fullmatch(last):
 		return BROKEN
@@ -50,11 +54,16 @@ def announced(line):
 	size = int(literal[1])
 	if size.bit_length() > MOST_BITS:
 		return BROKEN
-	return size, literal[2] == b''
+	return size, literal[2]
 
 
 def upper(word):
 	return word.decode('latin-1').upper() if word.isascii() else ''
+
+
+def verb(word):
+	"""It ends at a CR, too [8]."""
+	return upper(word.split(b'\r')[0])
 
 
 class Command:
@@ -62,6 +71,7 @@ class Command:
 
 	def __init__(self, line):
 		self.counts = False
+		self.word = line_text(line).split(b' ')[0]	# [14]
 		self.tag = None
 		self.verb = ''
 		self.is_rest = False		# [6]
@@ -73,9 +83,9 @@ class Command:
 		if match:
 			self.counts = True
 			self.tag = match[1]
-			self.verb = upper(match[2])
-			if self.verb == 'UID':
-				self.verb += ' ' + upper((match[3] or b'').split(b' ')[0])
+			self.verb = verb(match[2])
+			if match[2].upper() == b'UID':
+				self.verb += ' ' + verb((match[3] or b'').split(b' ')[0])
 
 
 class Tracker:
@@ -91,6 +101,8 @@ class Tracker:
 
 		self.client = b''		# bytes that came and could not go on
 		self.line = b''			# the client's line under way; its bytes have gone on
+		self.word = b''			# the word that the client has sent last, as far as it matters [21]
+		self.is_word_whole = False	# a byte that ends it has come, too
 		self.literal = 0		# bytes of the client's literal still to come
 		self.command = None		# the command under way
 		self.held = None		# the Command whose literal is held back [14], or the end of an IDLE [13]
@@ -111,20 +123,36 @@ class Tracker:
 	def go_on(self):
 		while self.client and not self.held:
 			if self.opaque:
-				self.let_pass(len(self.client))
+				self.let_pass(len(self.client), is_blind=True)
 			elif self.literal:
-				self.literal -= len(self.let_pass(min(self.literal, len(self.client))))
+				self.literal -= len(self.let_pass(min(self.literal, len(self.client)), is_blind=True))
 			else:
 				self.read_line()
 
-	def let_pass(self, n):
+	def let_pass(self, n, is_blind=False):
 		gone, self.client = self.client[:n], self.client[n:]
 		self.passed += len(gone)
+		if self.strict:
+			self.look_for_words(gone, is_blind)
 		return gone
+
+	def look_for_words(self, data, is_blind):
+		"""Any word UNAUTHENTICATE; where lines cannot be told, if only what is no word stands between it and an LF [21]."""
+		for byte in data:
+			if byte > 0x20:
+				self.word = b'' if self.is_word_whole else self.word[:15]
+				self.word += bytes([byte])
+				self.is_word_whole = False
+				continue
+			if self.word.upper() == b'UNAUTHENTICATE' and (byte == 10 or not is_blind and not self.is_word_whole):
+				raise End
+			self.is_word_whole = True
 
 	def read_line(self):
 		at = self.client.find(b'\n')
 		self.line += self.let_pass(at + 1 if at >= 0 else len(self.client))
+		if not self.command and UNAUTHENTICATE.match(self.line):
+			raise End			# [21]
 		if at < 0:
 			return
 		line, self.line = self.line, b''
@@ -136,17 +164,11 @@ class Tracker:
 			self.first_line(line)
 
 	def first_line(self, line):
-		self.look_for_unauthenticate(line)
 		command = Command(line)
 		literal = announced(line)
 		self.begin(command, asks_for_idle=command.verb == 'IDLE' and literal is None)
 		if not self.opaque:
 			self.literal_or_end(command, literal)
-
-	def look_for_unauthenticate(self, line):
-		words = [word for word in line_text(line).split(b' ') if word]
-		if len(words) > 1 and upper(words[1].split(b'\r')[0]) == 'UNAUTHENTICATE':	# [21]
-			raise End
 
 	def begin(self, command, asks_for_idle=False):
 		"""A command's first line is whole [4] [5] [6] [9]."""
@@ -177,10 +199,12 @@ class Tracker:
 		if literal == BROKEN:
 			self.lose('broken-size', by_client=True)
 			return
-		size, is_synchronising = literal
-		if is_synchronising:
+		size, sign = literal
+		if command.verb == 'IDLE':
+			self.lose('unsure', by_client=True)
+		elif not sign:
 			self.hold(command, size)
-		elif command.counts and command.verb in KNOWN:
+		elif command.verb in TAKERS and sign == b'+':
 			self.command = command
 			self.literal = size
 		else:
@@ -193,7 +217,6 @@ class Tracker:
 
 	def idle_end(self, line):
 		"""The line behind one that asked for IDLE [10] [13]."""
-		self.look_for_unauthenticate(line)
 		idle, self.ending = self.ending, None
 		idle.end = Command(line)
 		literal = announced(line)
@@ -202,9 +225,9 @@ class Tracker:
 		if literal == BROKEN:
 			self.lose('broken-size', by_client=True)
 		elif literal[1]:
-			self.hold(idle.end, literal[0], idle)
-		else:
 			self.lose('unsure', by_client=True)
+		else:
+			self.hold(idle.end, literal[0], idle)
 
 	def lose(self, why, by_client):
 		"""Becomes opaque [20], or ends [21]."""
@@ -281,22 +304,41 @@ class Tracker:
 
 	def tagged(self, text):
 		tag, _, rest = text.partition(b' ')
-		if self.is_of_the_rest_under_way(tag):
-			(self.command or self.held).is_over = True	# [14] [16]
-			self.held = None
+		status = upper(rest.split(b' ')[0])
 		command = self.answered_by(tag)
 		if command:
 			self.answered += 1
 			self.in_flight.remove(command)
-		elif self.rest:
-			self.answered += 1
-			self.rest -= 1
-		elif self.strict and tag and upper(rest.split(b' ')[0]) == 'OK':
+		elif not self.ends_rest(tag, status) and self.strict and tag and status == 'OK':
 			raise End			# [21]
 		if not self.in_flight and not self.rest:
 			self.owed = 0			# [4]
 		if command:
-			self.end_command(command, upper(rest.split(b' ')[0]) == 'OK')
+			self.end_command(command, status == 'OK')
+
+	def ends_rest(self, tag, status):
+		"""Of none that is remembered: whether it ends one of the rest [7] [14]."""
+		if self.is_of_uncounted(tag):
+			self.held = None
+			self.owed -= self.owed > 0
+			return False
+		if self.is_of_the_rest_under_way(tag):
+			(self.command or self.held).is_over = True	# [14] [16]
+			self.held = None
+		elif tag and status == 'BAD' and self.owed:
+			self.owed -= 1
+			return False
+		if not self.rest:
+			return False
+		self.answered += 1
+		self.rest -= 1
+		return True
+
+	def is_of_uncounted(self, tag):
+		"""Whether what is held counts for nothing, and this answers it [14]."""
+		if not self.held or self.held_idle or self.held.counts:
+			return False
+		return not self.held.word or self.held.word == tag
 
 	def answered_by(self, tag):
 		"""The remembered command that a tagged line ends [7]."""
@@ -308,11 +350,11 @@ class Tracker:
 	def is_of_the_rest_under_way(self, tag):
 		"""Whether a tagged line is that of the command under way, which is one of the rest [14]."""
 		command = self.command or self.held
-		return command and command.is_rest and not command.is_over and command.tag == tag and not self.answered_by(tag)
+		return command and command.is_rest and not command.is_over and command.tag == tag
 
 	def end_command(self, command, is_ok):
 		if command.verb in ENDS_IMAP and is_ok:
-			self.lose(command.verb.lower(), by_client=False)	# [19]
+			self.lose(command.verb.lower(), by_client=True)	# [19]
 		elif command.is_idle:
 			self.end_idle(command)
 		elif command is self.held:
@@ -328,6 +370,8 @@ class Tracker:
 		if self.held and self.held_idle is idle:
 			self.held_idle = None
 			self.begin(idle.end)
+			if idle.end.verb == 'IDLE':
+				self.lose('unsure', by_client=True)	# [18]
 		elif idle.end.counts:
 			self.lose('unsure', by_client=True)
 		else:

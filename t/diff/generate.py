@@ -11,8 +11,10 @@ import sys
 
 VERBS = '''CAPABILITY NOOP LOGOUT AUTHENTICATE LOGIN SELECT EXAMINE CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE LIST LSUB STATUS APPEND CHECK CLOSE
 EXPUNGE SEARCH FETCH STORE COPY ID ENABLE MOVE'''.split() + ['UID ' + verb for verb in ('COPY', 'FETCH', 'STORE', 'SEARCH', 'MOVE')]
+TAKERS = [verb for verb in VERBS if verb not in ('CAPABILITY', 'NOOP', 'LOGOUT', 'CHECK', 'CLOSE', 'EXPUNGE')] + ['SORT', 'UID THREAD', 'UID EXPUNGE', 'SETMETADATA', 'GETQUOTA',
+	'REPLACE', 'SEARCH\r']
 UNKNOWN_VERBS = ['XYZZY', 'UID', 'UID EXPUNGE', 'UID  FETCH', 'UIDFETCH', 'UID FETCHED', 'UID FETCH\r', 'UID\tFETCH', 'UID NOOP', 'APPENDED', 'APPEN', 'NAMESPACE', 'GETMETADATA',
-	'FETCH\x00', 'F\xc4TCH', 'NO\rOP', '{3}', '*', '+', 'MULTIAPPEND', 'IDLED', 'IDL', 'COMPRESSED', 'UNSELECT', 'NOTIFY', 'UID UNAUTHENTICATE', 'ID LE', 'MOVE\r']
+	'FETCH\x00', 'F\xc4TCH', 'NO\rOP', '{3}', '*', '+', 'MULTIAPPEND', 'IDLED', 'IDL', 'COMPRESSED', 'UNSELECT', 'NOTIFY', 'ID LE', 'MOVE\r', 'IDLE\r', 'IDLE\rx', 'UID\rFETCH', 'UID FETCH\rx', '\rIDLE']
 ODD_VERBS = VERBS + UNKNOWN_VERBS + ['IDLE', 'COMPRESS', 'STARTTLS']
 BAD_TAGS = ['', 'a*', 'a%b', '"a"', 'a\\b', 'a{b', 'a}b{', '(a', 'a)', '+', 'a+', 'a\tb', 'a\x7fb', '\xe4', 'a\x00', 'x' * 65, 'x' * 1000, '\r', 'a\rb']
 ODD_TAGS = ['x' * 64, '}', '!', '~', 'a]b', '0', "'", 'a}', '[', '-', 'A.1/2', 'a;b']
@@ -27,9 +29,11 @@ NEARLY_BROKEN = ['{%s' % ('1' * 40), '1' * 40, '{18446744073709551615+}', '{%s}'
 STATUSES = ['OK', 'ok', 'Ok', 'NO', 'no', 'BAD', 'OKAY', 'OK\t', 'O', '', ' OK', 'BYE', 'XYZ']
 TEXTS = ['', ' ', ' done', ' [READ-ONLY] x', ' {5}', ' {3+}', ' literal {4}', ' \xfc', ' a\rb', ' \x00']
 UNAUTHENTICATES = ['a UNAUTHENTICATE', 'a unauthenticate', 'b UnAuthEnticate x', ' a UNAUTHENTICATE', '  a  UNAUTHENTICATE', '* UNAUTHENTICATE', 'a UNAUTHENTICATE {3}', 'a UNAUTHENTICATE {3+}',
-	'\x00 UNAUTHENTICATE', '{3 UNAUTHENTICATE \x00', 'x' * 2000 + ' UNAUTHENTICATE', ' ' * 2000 + 'a' + ' ' * 100 + 'UNAUTHENTICATE', '\r UNAUTHENTICATE', 'a UNAUTHENTICATE\r', 'a unauthenticate\rx', 'a UNAUTHENTICATE\r\xff\r', 'DONE UNAUTHENTICATE']
-NOT_UNAUTHENTICATES = ['UNAUTHENTICATE', ' UNAUTHENTICATE', 'a x UNAUTHENTICATE', 'a UNAUTHENTICATED', 'a UNAUTHENTICAT', 'a\tUNAUTHENTICATE', 'a UNAUTHENTICATE\t', 'a \rUNAUTHENTICATE', 'a "UNAUTHENTICATE"',
-	'a UNAUTH ENTICATE', 'a UNAUTHENTICATE\x00', 'a UNAUTHENTICATE{3}', 'aUNAUTHENTICATE', 'a UNAUTH\x00NTICATE', 'a UNAUTHENTICATEUNAUTHENTICATE']
+	'\x00 UNAUTHENTICATE', '{3 UNAUTHENTICATE \x00', 'x' * 2000 + ' UNAUTHENTICATE', ' ' * 2000 + 'a' + ' ' * 100 + 'UNAUTHENTICATE', '\r UNAUTHENTICATE', 'a UNAUTHENTICATE\r', 'a unauthenticate\rx', 'a UNAUTHENTICATE\r\xff\r', 'DONE UNAUTHENTICATE',
+	'a\tUNAUTHENTICATE', 'a UNAUTHENTICATE\t', 'a \rUNAUTHENTICATE', 'a UNAUTHENTICATE\x00', '\x1fa UID UNAUTHENTICATE', 'a\tuid\x00unauthenticate\x01']
+NOT_UNAUTHENTICATES = ['UNAUTHENTICATE', ' UNAUTHENTICATE', 'a x UNAUTHENTICATE', 'a UNAUTHENTICATED', 'a UNAUTHENTICAT', 'a UIDS UNAUTHENTICATE', 'a UID UNAUTHENTICATED', 'a UI UNAUTHENTICATE',
+	'a UID x UNAUTHENTICATE', 'a "UNAUTHENTICATE"',
+	'a UNAUTH ENTICATE', 'a UNAUTHENTICATE{3}', 'aUNAUTHENTICATE', 'a UNAUTH\x00NTICATE', 'a UNAUTHENTICATEUNAUTHENTICATE']
 UNTAGGED = ['* 1 EXISTS', '* 3 FETCH (FLAGS (\\Seen))', '* FLAGS ()', '* OK', '* ok hello', '* OK {5}', '* NO {99999999999999999999}', '* PREAUTH {3}', '* OKAY', '*', '* ', '*OK x', '* BADGE x',
 	'* BYEBYE', '*  BAD', '* BAD\tx', '* BY', '* B\rAD', '* SEARCH 1 2', '* \x00', '* BAD\r']
 
@@ -109,7 +113,9 @@ class Generator:
 		"""What a literal holds, or what pretends to."""
 		kind = self.random.random()
 		if kind < 0.4:
-			words = ['x', '\r\n', 'a1 NOOP\r\n', 'b UNAUTHENTICATE\r\n', 'DONE\r\n', '* BAD\r\n', '{5}\r\n', '+ \r\n', '\x00', '\xff']
+			words = ['x', '\r\n', 'a1 NOOP\r\n', 'DONE\r\n', '* BAD\r\n', '{5}\r\n', '+ \r\n', '\x00', '\xff']
+			if self.chance(0.05):
+				words += ['b UNAUTHENTICATE\r\n', 'UNAUTHENTICATE ', ' UNAUTHENTICATE\x00', '\n']
 			text = ''
 			while len(text) < size:
 				text += self.pick(words)
@@ -168,10 +174,10 @@ class Generator:
 		"""A command with synchronising literals; the client waits for the answer, or does not."""
 		tag = self.tag() if self.chance(0.9) else self.pick(BAD_TAGS)
 		opening, literal = self.piece('')
-		self.client(tag + ' ' + self.case(self.pick(['APPEND', 'APPEND', 'LOGIN', 'SEARCH', 'XYZZY', 'UID FETCH', 'IDLE', 'COMPRESS', 'CATENATE'])) + ' box' + opening)
+		self.client(tag + ' ' + self.case(self.pick(['APPEND', 'APPEND', 'LOGIN', 'SEARCH', 'XYZZY', 'UID FETCH', 'IDLE' if self.chance(self.fatal) else 'IDLED', 'COMPRESS', 'CATENATE'])) + ' box' + opening)
 		is_patient = self.chance(0.7)
 		for _ in range(4):
-			more, next_literal = self.piece(self.pick(['', '', '+', '-'])) if self.chance(0.3) else (self.crlf(), None)
+			more, next_literal = self.piece(self.pick(['', '', '+', '-' if self.chance(self.fatal) else ''])) if self.chance(0.3) else (self.crlf(), None)
 			if not is_patient:
 				self.client(literal + more)
 			if self.chance(0.2):
@@ -209,10 +215,10 @@ class Generator:
 	def literal_at_once(self):
 		"""Commands with non-synchronising literals."""
 		tag = self.tag()
-		verb = self.pick(VERBS + ['STARTTLS']) if self.chance(1 - self.fatal) else self.pick(ODD_VERBS)
+		verb = self.pick(TAKERS) if self.chance(1 - self.fatal) else self.pick(ODD_VERBS)
 		text = tag + ' ' + self.case(verb) + self.pick(['', ' x'])
 		for _ in range(self.pick([1, 1, 2, 3])):
-			opening, literal = self.piece(self.pick('+-'))
+			opening, literal = self.piece('-' if self.chance(self.fatal / 2) else '+')
 			text += opening + literal
 		cut = self.random.randrange(len(text)) if self.chance(0.3) else len(text)
 		self.client(text[:cut])

@@ -10,15 +10,18 @@ import account
 
 SIXTEEN = ''.join('t%d NOOP\r\n' % i for i in range(16))
 
-KNOWN = '''CAPABILITY NOOP LOGOUT STARTTLS AUTHENTICATE LOGIN SELECT EXAMINE CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE LIST LSUB STATUS APPEND CHECK CLOSE
-EXPUNGE SEARCH FETCH STORE COPY UID,COPY UID,FETCH UID,STORE UID,SEARCH ID ENABLE MOVE UID,MOVE'''.split()
+TAKERS = '''AUTHENTICATE LOGIN SELECT EXAMINE CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE LIST LSUB STATUS APPEND SEARCH FETCH STORE COPY UID,COPY UID,FETCH UID,STORE
+UID,SEARCH ID ENABLE MOVE UID,MOVE XLIST SORT THREAD UID,SORT UID,THREAD UID,EXPUNGE GETQUOTA GETQUOTAROOT SETQUOTA GETACL SETACL DELETEACL LISTRIGHTS MYRIGHTS
+GETMETADATA SETMETADATA NOTIFY ESEARCH REPLACE UID,REPLACE GENURLAUTH RESETKEY URLFETCH LANGUAGE COMPARATOR CONVERT CANCELUPDATE'''.split()
+
+OTHERS = '''CAPABILITY NOOP LOGOUT STARTTLS CHECK CLOSE EXPUNGE IDLE COMPRESS NAMESPACE UNSELECT UID,NOOP UID XYZZY'''.split()
 
 SESSIONS = [
 	('1: a line ends at LF, a CR before it is its end, any other is text', [
 		'> a NOOP\n', 'commands=1', '> b NO\rOP\r\n', 'commands=2', '> c X {5}\r\r\n', 'commands=3 holding=0',
 		'> d NOOP\r', 'commands=3 passed=33', '> \n', 'commands=4']),
-	('1: {n} {n+} {n-} and ~{n} announce a literal', [
-		'> a APPEND x {3+}\r\nxyz {2-}\nab ~{4+}\r\n', 'commands=1 holding=0', '> wxyz\r\n', 'safe=0', '> b APPEND x ~{1}\r\n', 'holding=1 commands=2']),
+	('1: {n} {n+} and ~{n} announce a literal', [
+		'> a APPEND x {3+}\r\nxyz {2+}\nab ~{4+}\r\n', 'commands=1 holding=0', '> wxyz\r\n', 'safe=0', '> b APPEND x ~{1}\r\n', 'holding=1 commands=2']),
 	('1: what is not quite so announces none', [
 		'> a APPEND x {3+} \r\n', 'commands=1', '> b APPEND x {}\r\nc APPEND {x}\r\nd APPEND {-3}\r\ne APPEND {3+-}\r\nf APPEND 3}\r\n', 'commands=6 holding=0',
 		'> g APPEND {+3}\r\nh APPEND {3 }\r\ni APPEND {3\r\nj APPEND {3}}\r\nk APPEND {{1}\r\n', 'commands=11 holding=1']),
@@ -62,12 +65,16 @@ SESSIONS = [
 	('7: a tagged line of no command means nothing', ['> a NOOP\r\n', 'inflight=1', '< b OK\r\n\r\nA OK\r\n OK\r\n', 'inflight=1 answered=0', '< a\r\n', 'inflight=0']),
 	('7: with a rest, it ends one of it', ['> ' + SIXTEEN + 'a NOOP\r\n', 'inflight=17', '< ' + 'x' * 65 + ' OK\r\n', 'inflight=16 answered=1']),
 	('7: a blank line of the server ends one of the rest, and nothing else', ['> ' + SIXTEEN + 'a NOOP\r\n', 'inflight=17', '< \r\n', 'inflight=16', '< \r\n', 'inflight=16']),
-	('8: verbs are known in any case', ['> a uId feTch {3+}\r\nabc\r\n', 'opaque=-', '> b UID EXPUNGE {3+}\r\n', 'opaque=unsure']),
+	('8: verbs are known in any case', ['> a uId feTch {3+}\r\nabc\r\n', 'opaque=-', '> b UID NOOP {3+}\r\n', 'opaque=unsure']),
 	('8: UID is known with the one word behind it', ['> b UID  FETCH {3+}\r\n', 'opaque=unsure']),
+	('8: a verb ends at a CR', ['> a idle\rx\r\n', 'asked=1', '< +\r\na BAD\r\n', 'safe=1', '> b UID FETCH\r\r {1+}\r\nx\r\n', 'commands=2 opaque=-']),
+	('8: but it does not begin with one, nor is UID one then', ['> a \rIDLE\r\nb UID\r FETCH\r\n', 'commands=2 asked=0', '> c UID\r FETCH {1+}\r\n', 'opaque=unsure']),
 	('9: IDLE is asked for', [
 		'> a idle\r\n', 'asked=1 granted=0 idle=0 safe=0', '< + idling\r\n', 'granted=1 idle=1 safe=1', '< * 1 EXISTS\r\n* 2 EX', 'idle=1 safe=0',
 		'< PUNGE\r\n', 'safe=1', '> D', 'idle=0 safe=0', '> ONE\r\n', 'idle=0 safe=0', '< a OK\r\n', 'ended=1 inflight=0 safe=1 commands=1']),
-	('9: with a literal it is not', ['> a IDLE {3}\r\n', 'asked=0 holding=1']),
+	('18: not in an IDLE, whatever the literal', ['> a IDLE {3}\r\nabc', 'asked=0 commands=1 opaque=unsure passed=15']),
+	('18: nor behind its CR', ['> a IDLE\r {3+}\r\n', 'opaque=unsure']),
+	('18: nor in one that would have ended another IDLE', ['> a IDLE\r\nb IDLE {3}\r\n', 'holding=1', '< a NO\r\n', 'commands=2 asked=1 opaque=unsure']),
 	('9: as one of the rest it makes the session opaque', ['> ' + SIXTEEN + 'a IDLE\r\n', 'opaque=too-many commands=17 asked=0 inflight=0']),
 	('9: one of the sixteen does not', ['> ' + SIXTEEN[:-len('t15 NOOP\r\n')] + 'a IDLE\r\n', 'opaque=- asked=1 inflight=16']),
 	('9: several wait for their "+"', [
@@ -114,7 +121,18 @@ SESSIONS = [
 	('14: held until an untagged BAD', ['> a APPEND {3}\r\n', 'holding=1', '< * bad x\r\n', 'holding=0 inflight=1 safe=0', '< a BAD\r\n', 'safe=1']),
 	('14: unless one is owed', ['> \r\na APPEND {3}\r\n', 'holding=1', '< * BAD\r\n', 'holding=1', '< * BAD\r\n', 'holding=0']),
 	('14: what does not count is held, too, until any BAD', [
-		'> a*b APPEND {3}\r\nc NOOP\r\n', 'holding=1 commands=0', '< a*b OK\r\n', 'holding=1', '< * BADLY\r\n', 'holding=1', '< * BAD\r\n', 'holding=0 commands=1']),
+		'> a*b APPEND {3}\r\nc NOOP\r\n', 'holding=1 commands=0', '< a*c OK\r\n', 'holding=1', '< * BADLY\r\n', 'holding=1', '< * BAD\r\n', 'holding=0 commands=1']),
+	('14: what does not count may be answered with its first word', [
+		'> \r\nb X\r\na+b APPEND {3}\r\nc NOOP\r\n', 'holding=1 inflight=1', '< a+ NO\r\n', 'holding=1', '< a+b NO\r\n', 'holding=0 commands=2 inflight=2',
+		'> d APPEND {3}\r\n', 'holding=1', '< * BAD\r\n', 'holding=1', '< * BAD\r\n', 'holding=0']),
+	('14: however long that is', ['> ' + 'a' * 70 + ' APPEND {3}\r\n', 'holding=1', '< ' + 'a' * 70 + ' NO\r\n', 'holding=0']),
+	('14: but a remembered command goes before', ['> a NOOP\r\na  APPEND {3}\r\n', 'holding=1', '< a OK\r\n', 'holding=1 inflight=0', '< a BAD\r\n', 'holding=0']),
+	('14: and where that is empty, with any', ['> a NOOP\r\n a APPEND {3}\r\n', 'holding=1', '< a OK\r\n', 'holding=1', '< null BAD\r\n', 'holding=0']),
+	('14: none of the rest is ended by that', ['> ' + SIXTEEN + 'a NOOP\r\na+ X {3}\r\n', 'inflight=17 holding=1', '< a+ OK\r\n', 'inflight=17 holding=0']),
+	('7: a tagged BAD pays one that is owed', [
+		'> DONE\r\n' + SIXTEEN + 'a NOOP\r\n', 'inflight=17', '< DONE BAD\r\n', 'inflight=17 answered=0', '< x BAD\r\n', 'inflight=16 answered=1']),
+	('7: also where there is no rest', ['> DONE\r\na X {3}\r\n', 'holding=1', '< DONE BAD\r\n', 'holding=1', '< * BAD\r\n', 'holding=0']),
+	('7: no other status does', ['> DONE\r\n' + SIXTEEN + 'a NOOP\r\n', 'inflight=17', '< DONE NO\r\n', 'inflight=16']),
 	('14: held until an untagged BYE', ['> \r\na APPEND {3}\r\nb NOOP\r\n', 'holding=1', '< * BYE\r\n', 'holding=0 inflight=2']),
 	('14: the tagged line of one of the rest', [
 		'> ' + SIXTEEN + 't3 APPEND {3}\r\n', 'holding=1 inflight=17', '< zz OK\r\n', 'holding=1 inflight=16', '< t3 OK\r\n', 'holding=1 inflight=15',
@@ -135,9 +153,11 @@ SESSIONS = [
 		'> a APPEND x {9+}\r\n1234', 'inflight=1', '< a NO\r\n', 'inflight=0 safe=0', '> b NO\r {2}\r\n', 'commands=1 holding=1', '< a NO\r\n', 'holding=1',
 		'< +\r\n', 'holding=0', '> xx\r\n', 'safe=1']),
 	('17: known verbs take non-synchronising literals', [
-		'> a LOGIN {1+}\r\nb {0-}\r\n\r\nb ID {0+}\r\n\r\nc ENABLE {0+}\r\n\r\nd MOVE {0+}\r\n\r\ne UID MOVE {0+}\r\n\r\n', 'commands=5 opaque=-']),
+		'> a LOGIN {1+}\r\nb {0+}\r\n\r\nb ID {0+}\r\n\r\nc ENABLE {0+}\r\n\r\nd MOVE {0+}\r\n\r\ne UID MOVE {0+}\r\n\r\n', 'commands=5 opaque=-']),
 	('17: each of them', [
-		'> ' + ''.join('a %s {2+}\r\nxx\r\n' % verb.replace(',', ' ') for verb in KNOWN), 'commands=32 opaque=-']),
+		'> ' + ''.join('a %s {2+}\r\nxx\r\n' % verb.replace(',', ' ') for verb in TAKERS), 'commands=%d opaque=-' % len(TAKERS)]),
+	*(('18: not ' + verb, ['> a %s {2+}\r\n' % verb.replace(',', ' '), 'commands=1 opaque=unsure']) for verb in OTHERS),
+	('18: {n-} is none of a client', ['> a LOGIN {1-}\r\n', 'opaque=unsure commands=1']),
 	('18: unknown ones make opaque', ['> a XYZZY {1+}\r\n', 'opaque=unsure commands=1 inflight=0']),
 	('18: so does what does not count', ['> a*b APPEND {1+}\r\nzz', 'opaque=unsure commands=0 passed=19']),
 	('18: and a synchronising literal first saves nothing', ['> a XYZZY {1}\r\nx {1+}\r\n', 'holding=1', '< +\r\n', 'opaque=unsure passed=21']),
@@ -151,11 +171,13 @@ SESSIONS = [
 	('21: UNAUTHENTICATE', ['> a unAUTHenticate\r\n', 'end']),
 	('21: in whatever line', ['> \x00{*  UNAUTHENTICATE x\r\n', 'end']),
 	('21: with spaces before', ['>   a UNAUTHENTICATE {3}\r\n', 'end']),
+	('21: parted by any byte up to SP', ['> \x01a\tUNAUTHENTICATE\x00', 'end']),
+	('21: behind UID', ['> a\ruid \x00unauthenticate\n', 'end']),
 	('21: up to a CR', ['> a UNAUTHENTICATE\rx\r\n', 'end']),
 	('21: as the end of IDLE', ['> a IDLE\r\nb UNAUTHENTICATE\n', 'end']),
 	('21: not elsewhere', [
 		'> UNAUTHENTICATE\r\n', 'commands=0', '> a x UNAUTHENTICATE\r\n', 'commands=1', '> b LOGIN {20+}\r\na UNAUTHENTICATE\r\n\r\n UNAUTHENTICATE x\r\n',
-		'commands=2', '> c UNAUTHENTICATED\r\nd UNAUTHENTICATE\tx\r\n', 'commands=4']),
+		'commands=2', '> c UNAUTHENTICATED\r\nd UNAUTHENTICATE\x7fx\r\ne UIDS UNAUTHENTICATE\r\nf UID x UNAUTHENTICATE\r\n', 'commands=6']),
 	('22: safe is at the start of a command', ['> a', 'safe=0', '>  NOOP\r\n', 'safe=0', '< a O', 'safe=0', '< K\r\n', 'safe=1']),
 	('22: and of a response', ['< * 1 FETCH {1}\r\n', 'safe=0', '< x', 'safe=0', '< )\r\n', 'safe=1', '< * X {0}\r\n', 'safe=0', '< \n', 'safe=1']),
 	('22: with an IDLE and nothing else', ['> b NOOP\r\na IDLE\r\n', 'inflight=2', '< +\r\n', 'idle=1 safe=0', '< b OK\r\n', 'idle=1 safe=1']),
@@ -169,7 +191,18 @@ STRICT = [
 	('21: a literal that may be none', ['> a XYZZY {1+}\r\n', 'end']),
 	('21: literal-timeout', ['> a APPEND {3}\r\n', 'holding=1', '! ', 'end']),
 	('21: the server\'s doing does not', ['< * 1 FETCH {99999999999999999999}\r\n', 'opaque=broken-size']),
-	('21: nor COMPRESS', ['> a COMPRESS DEFLATE\r\n', 'inflight=1', '< a OK\r\n', 'opaque=compress']),
+	('21: in a session that it made opaque the word is looked for, whole lines of it', [
+		'< * 1 FETCH {99999999999999999999}\r\n', 'opaque=broken-size', '> a UNAUTHENTICATE x\r\nUNAUTHENTICATE\xff\nUNAUTHENTIC', 'passed=47',
+		'> ATE \x00', 'passed=52', '> \n', 'end']),
+	('21: also of what was held', ['> a X {3}\r\nUNAUTHENTICATE\r\n', 'holding=1', '< * 1 FETCH {99999999999999999999}\r\n', 'end']),
+	('19: COMPRESS with OK ends it', ['> a COMPRESS DEFLATE\r\n', 'inflight=1', '< a OK\r\n', 'end']),
+	('19: STARTTLS, too', ['> a STARTTLS\r\n', 'inflight=1', '< a NO\r\n', 'safe=1', '> a STARTTLS\r\n', 'inflight=1', '< a OK\r\n', 'end']),
+	('21: any word of a line', ['> a SEARCH TEXT unauthenticate ', 'end']),
+	('21: in quotes it is another', ['> a SEARCH TEXT "unauthenticate" UNAUTHENTICAT\r\nENTICATE UN AUTHENTICATE ', 'commands=1 opaque=-']),
+	('21: in a literal only at a line\'s end', ['> a LOGIN {35+}\r\nUNAUTHENTICATE x\r\nUNAUTHENTICATE \x00\r', 'passed=50 opaque=-', '> \n', 'end']),
+	('21: also when the literal ends before that', ['> a LOGIN {15+}\r\nUNAUTHENTICATE ', 'passed=30', '> \r\n', 'end']),
+	('21: or within the word', ['> a LOGIN {12+}\r\nUNAUTHENTICA', 'passed=27', '> TE', 'passed=29', '>  x', 'end']),
+	('21: or the word is whole, but another comes', ['> a LOGIN {15+}\r\nUNAUTHENTICATE ', 'passed=30', '>  x\r\n', 'safe=0 opaque=-', '< a OK\r\n', 'safe=1']),
 ]
 
 

@@ -77,6 +77,7 @@ static void expect_literal(const char *line, uint64_t size, bool nonsync)
 		assert_int_equal(ev, IMAP_FRAME_LITERAL);
 		assert_true(f.left == size);
 		assert_int_equal(f.nonsync, nonsync);
+		assert_int_equal(f.minus, strstr(line, "-}") != NULL);
 	}
 }
 

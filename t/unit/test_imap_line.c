@@ -106,7 +106,7 @@ static void each_verb_is_found_by_its_name_in_any_case(void **s)
 			*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
 		assert_int_equal(verb_of(line), v);
 		strcat(line, " (X)");
-		assert_int_equal(verb_of(line), IMAP_LINE_UNKNOWN);	/* the CR was none of the line's end */
+		assert_int_equal(verb_of(line), v);	/* the CR was none of the line's end, and ended the verb all the same */
 	}
 }
 
@@ -140,6 +140,33 @@ static void a_verb_ends_at_its_space(void **s)
 	assert_int_equal(verb_of("a UID SEARCH {3}\r"), IMAP_LINE_UID_SEARCH);
 }
 
+static void a_verb_ends_at_a_cr_too(void **s)
+{
+	(void)s;
+	assert_int_equal(verb_of("a IDLE\rx"), IMAP_LINE_IDLE);
+	assert_int_equal(verb_of("a IDLE\r\r x\r"), IMAP_LINE_IDLE);
+	assert_int_equal(verb_of("a uid fetch\rx"), IMAP_LINE_UID_FETCH);
+	assert_int_equal(verb_of("a \rIDLE"), IMAP_LINE_UNKNOWN);
+	assert_int_equal(verb_of("a UID\r FETCH"), IMAP_LINE_UNKNOWN);
+	assert_int_equal(verb_of("a UID\rFETCH"), IMAP_LINE_UNKNOWN);
+	assert_int_equal(verb_of("a UID \rFETCH"), IMAP_LINE_UNKNOWN);
+	assert_int_equal(verb_of("a ID\rLE"), IMAP_LINE_ID);
+}
+
+static void verbs_with_arguments_take_literals(void **s)
+{
+	(void)s;
+	for (int v = 0; v < IMAP_LINE_NVERBS; v++) {
+		static const char none[] = " unknown CAPABILITY NOOP LOGOUT STARTTLS CHECK CLOSE EXPUNGE IDLE "
+			"COMPRESS UNAUTHENTICATE NAMESPACE UNSELECT ";
+		char word[40] = " ";
+
+		strcat(word, imap_line_verb_name((enum imap_line_verb)v));
+		strcat(word, " ");
+		assert_int_equal(imap_line_verb_takes_literals((enum imap_line_verb)v), strstr(none, word) == NULL);
+	}
+}
+
 static void equal_tags_have_equal_hashes_and_others_have_others(void **s)
 {
 	(void)s;
@@ -169,31 +196,95 @@ static void a_server_s_status_stands_behind_one_space(void **s)
 	assert_false(has_status(" * BAD", "BAD"));
 	assert_false(has_status("* BADLY", "BAD"));
 	assert_false(has_status("* BA", "BAD"));
+	assert_false(has_status("* BAD\rx", "BAD"));
+	assert_false(has_status("* BAD\r\r", "BAD"));
 	assert_false(has_status("OK", "OK"));
 }
 
-static bool is_unauthenticate(const char *line)
-{
-	struct imap_line l = read_line(line);
+typedef size_t hunt_fn(struct imap_line_hunt *h, const char *p, size_t n);
 
-	return imap_line_is_unauthenticate(&l);
+static size_t hunt_lines(struct imap_line_hunt *h, const char *p, size_t n)
+{
+	return imap_line_hunt_any(h, p, n, false);
 }
 
-static void unauthenticate_is_found_behind_any_tag_and_spaces(void **s)
+static size_t hunt_blind(struct imap_line_hunt *h, const char *p, size_t n)
+{
+	return imap_line_hunt_any(h, p, n, true);
+}
+
+/* Where it is found in the n bytes, in two pieces at each place and byte by byte, too; n: nowhere. */
+static size_t find_in(hunt_fn *hunt, const char *p, size_t n)
+{
+	struct imap_line_hunt h = { 0 };
+	size_t found = hunt(&h, p, n), at = 0;
+
+	for (size_t cut = 0; cut <= n; cut++) {
+		h = (struct imap_line_hunt){ 0 };
+		at = hunt(&h, p, cut);
+		if (at == cut)
+			at += hunt(&h, p + cut, n - cut);
+		assert_int_equal(at, found);
+	}
+	h = (struct imap_line_hunt){ 0 };
+	for (at = 0; at < n && hunt(&h, p + at, 1) == 1; at++)
+		;
+	assert_int_equal(at, found);
+	return found;
+}
+
+/* The byte that ends it is marked with ^ before it; without a mark, it is not found. */
+static void expect_hunt(hunt_fn *hunt, const char *marked)
+{
+	char line[200];
+	const char *mark = strchr(marked, '^');
+	size_t n = strlen(marked), where = mark ? (size_t)(mark - marked) : n;
+
+	memcpy(line, marked, where);
+	memcpy(line + where, marked + where + 1, n - where);
+	n -= mark != NULL;
+	for (size_t i = 0; i < n; i++)
+		line[i] = line[i] == '0' ? '\0' : line[i];
+	assert_int_equal(find_in(hunt, line, n), where);
+}
+
+static void unauthenticate_is_found_as_a_second_word(void **s)
+{
+	static const char *const lines[] = {
+		"a UNAUTHENTICATE^\r\n", "  \"+  unauthenticate^ x\n", "\r\r a unAuthenticate^ \r\n",
+		"\r\r unAuthenticate \r\n", "a UNAUTHENTICATE^\rx y\n", "a\tUNAUTHENTICATE^\n",
+		"a \rUNAUTHENTICATE^\r\n", "0a0UNAUTHENTICATE^0", "a UNAUTHENTICATE^\x1f", "\xe4 UNAUTHENTICATE^\n",
+		"a UID UNAUTHENTICATE^\n", "a\ruid\t 0unauthenticate^ ", "UID UNAUTHENTICATE^\n",
+		"UNAUTHENTICATE UNAUTHENTICATE^\n", "UNAUTHENTICATE\r\n", "a UNAUTHENTICATE",
+		"a UNAUTHENTICATED\r\r\n", "a UNAUTH\rENTICATE\n", "a b UNAUTHENTICATE\n", "a\x7fUNAUTHENTICATE\n",
+		"a UID x UNAUTHENTICATE\n", "UID a UNAUTHENTICATE\n", "a UI UNAUTHENTICATE\n",
+		"a UIDD UNAUTHENTICATE\n", "a UNID UNAUTHENTICATE\n", "a XUNAUTHENTICATE\n",
+		"a UNAUTHENTICATEUNAUTHENTICATE\n", "a UID UID UNAUTHENTICATE\n", "a UIDNAUTHENTICATE\n", "\r\n",
+	};
+
+	(void)s;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		expect_hunt(imap_line_hunt_second, lines[i]);
+}
+
+static void unauthenticate_is_found_as_any_word(void **s)
 {
 	(void)s;
-	assert_true(is_unauthenticate("a UNAUTHENTICATE\r"));
-	assert_true(is_unauthenticate("  \"+  unauthenticate x"));
-	assert_true(is_unauthenticate("\r\r unAuthenticate \r"));
-	assert_true(is_unauthenticate("a UNAUTHENTICATE\rx y"));
-	assert_true(is_unauthenticate("a UNAUTHENTICATE\r\r"));
-	assert_false(is_unauthenticate("UNAUTHENTICATE"));
-	assert_false(is_unauthenticate("a UNAUTHENTICATED\r\r"));
-	assert_false(is_unauthenticate("a UNAUTH\rENTICATE"));
-	assert_false(is_unauthenticate("a \rUNAUTHENTICATE\rx"));
-	assert_false(is_unauthenticate("a UNAUTHENTICATED"));
-	assert_false(is_unauthenticate("a b UNAUTHENTICATE"));
-	assert_false(is_unauthenticate("a\tUNAUTHENTICATE"));
+	expect_hunt(hunt_lines, "UNAUTHENTICATE^\n");
+	expect_hunt(hunt_lines, "a b\nc d e unauthenticate^ x");
+	expect_hunt(hunt_lines, "a UNAUTHENTICAT E\nUNAUTHENTICATE\x7f \"UNAUTHENTICATE\" UN AUTHENTICATE UUNAUTHENTICATE ");
+	expect_hunt(hunt_lines, "0UNAUTHENTICATE^0");
+	expect_hunt(hunt_lines, "UID UIDUNAUTHENTICATE ");
+}
+
+static void in_what_may_be_no_line_it_is_found_at_the_line_s_end(void **s)
+{
+	(void)s;
+	expect_hunt(hunt_blind, "UNAUTHENTICATE^\n");
+	expect_hunt(hunt_blind, "x UNAUTHENTICATE \t\r0\x1f^\n");
+	expect_hunt(hunt_blind, "UNAUTHENTICATE x\nUNAUTHENTICATED\nUNAUTHENTICATE \r\x7f\n");
+	expect_hunt(hunt_blind, "UNAUTHENTICATE UNAUTHENTICATE^\n");
+	expect_hunt(hunt_blind, "UNAUTHENTICATE  NAUTHENTICATE\n");
 }
 
 static char first_of(const char *line)
@@ -343,9 +434,13 @@ int main(void)
 		cmocka_unit_test(each_verb_is_found_by_its_name_in_any_case),
 		cmocka_unit_test(what_is_almost_a_verb_is_unknown),
 		cmocka_unit_test(a_verb_ends_at_its_space),
+		cmocka_unit_test(a_verb_ends_at_a_cr_too),
+		cmocka_unit_test(verbs_with_arguments_take_literals),
 		cmocka_unit_test(equal_tags_have_equal_hashes_and_others_have_others),
 		cmocka_unit_test(a_server_s_status_stands_behind_one_space),
-		cmocka_unit_test(unauthenticate_is_found_behind_any_tag_and_spaces),
+		cmocka_unit_test(unauthenticate_is_found_as_a_second_word),
+		cmocka_unit_test(unauthenticate_is_found_as_any_word),
+		cmocka_unit_test(in_what_may_be_no_line_it_is_found_at_the_line_s_end),
 		cmocka_unit_test(the_first_byte_of_a_line_is_kept),
 		cmocka_unit_test(runs_of_untagged_lines_are_skipped),
 		cmocka_unit_test(what_is_no_untagged_line_stops_a_run),

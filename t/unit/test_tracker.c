@@ -428,10 +428,20 @@ static void an_idle_is_asked_granted_and_ended(void **s)
 	assert_string_equal(whole.done, "IDLE@1");	/* since its end */
 }
 
-static void idle_with_a_literal_asks_for_nothing(void **s)
+static void idle_with_a_literal_makes_opaque(void **s)
 {
 	(void)s;
-	EXPECT(">a IDLE {3}\r\n", "c1 f1 held", "<a BAD\r\n", "c1 a1 safe", ">b IDLE {3+}\r\n", "c2 a1 opaque=unsure");
+	EXPECT(">a IDLE {3}\r\n", "c1 opaque=unsure");
+	EXPECT(">a IDLE {3+}\r\n", "c1 opaque=unsure");
+	EXPECT(">a IDLE\rx ~{0}\r\n", "c1 opaque=unsure");
+	EXPECT(">(a IDLE {3}\r\n", "b1 held");
+}
+
+static void a_verb_ends_at_a_cr(void **s)
+{
+	(void)s;
+	EXPECT(">a IDLE\rx\r\nb APPEND x {3}\r\n", "c1 f1 I1 held", "<+\r\na BAD\r\n", "c1 a1 I1 g1 e1 safe");
+	EXPECT(">a UID FETCH\rx {1+}\r\n\n\r\n", "c1 f1", ">b \rIDLE\r\n", "c2 f2");
 }
 
 static void an_idle_of_the_rest_makes_opaque(void **s)
@@ -524,7 +534,8 @@ static void a_synchronising_literal_behind_an_asked_idle_waits_for_the_idle(void
 	       "<b OK\r\n", "c2 a2 I1 e1 safe");
 	EXPECT(">a IDLE\r\n (b {3}\r\n", "c1 f1 I1 held", "<a BAD\r\n", "c1 a1 I1 e1 b1 held", "<+\r\n", "c1 a1 I1 e1 b1",
 	       ">x\r\n\r\n", "c1 a1 I1 e1 b1 safe");
-	EXPECT(">a IDLE\r\nb IDLE {3}\r\n", "c1 f1 I1 held", "<a BAD\r\n", "c2 a1 f1 I1 e1 held", "<b BAD\r\n", "c2 a2 I1 e1 safe");
+	EXPECT(">a IDLE\r\nb IDLE {3}\r\n", "c1 f1 I1 held", "<+\r\n", "c1 f1 I1 g1", "<a BAD\r\n", "c1 a1 I1 g1 e1 safe");
+	EXPECT(">a IDLE\r\nb IDLE {3}\r\nx", "c1 f1 I1 held1", "<a BAD\r\n", "c2 a1 I1 e1 opaque=unsure");
 }
 
 static void an_untagged_bad_or_bye_leaves_that_hold_alone(void **s)
@@ -548,7 +559,33 @@ static void a_line_that_counts_for_nothing_is_held_too(void **s)
 {
 	(void)s;
 	EXPECT(">b X\r\n(a X {3}\r\n", "c1 f1 b1 held", "<b OK\r\n", "c1 a1 held");
-	EXPECT(">(a X {3}\r\n", "b1 held", "<(a OK\r\n", "held", "<+\r\n", "", ">xyz\r\n", "safe");
+	EXPECT(">(a X {3}\r\n", "b1 held", "<(b OK\r\n", "held", "<+\r\n", "", ">xyz\r\n", "safe");
+}
+
+static void the_answer_to_a_line_that_counts_for_nothing_ends_its_hold(void **s)
+{
+	const char *held = times(">b X\r\n", "y", 70, " APPEND x {5}\r\n"), *answer = times("<", "y", 70, " NO [TRYCREATE]\r\n");
+	const char *many = times(">", "a X\r\n", 17, "c+ X {3}\r\n");
+
+	(void)s;
+	EXPECT(">b X\r\na+b APPEND x {5}\r\nc NOOP\r\n", "c1 f1 b1 held8", "<a+ NO\r\na+bc NO\r\n NO\r\n\r\n", "c1 f1 b1 held8",
+	       "<a+b NO\r\n", "c2 f2", "<c OK\r\n", "c2 a1 f1");
+	EXPECT(held, "c1 f1 b1 held", answer, "c1 f1");
+	EXPECT(">a X\r\na  X {5}\r\n", "c1 f1 b1 held", "<a OK\r\n", "c1 a1 held", "<a BAD\r\n", "c1 a1 safe");
+	EXPECT(">a X\r\n  x {5}\r\n", "c1 f1 b1 held", "<a OK\r\n", "c1 a1 held", "<null BAD\r\n", "c1 a1 safe");
+	EXPECT(many, "c17 f17 b1 held", "<c+ NO\r\n", "c17 f17", "<c+ NO\r\n", "c17 a1 f16");
+	EXPECT(">(a X {3}\r\n", "b1 held", "<+\r\n", "b1", ">abc {3}\r\n", "b1 held", "<(a BAD\r\n", "safe");
+	EXPECT(">a LOGIN {1+}\r\n", "c1 f1", "<a NO\r\n", "c1 a1", ">x {3}\r\n", "c1 a1 held", "<a NO\r\n", "c1 a1 held");
+}
+
+static void a_tagged_bad_pays_before_it_ends_one_of_the_rest(void **s)
+{
+	const char *many = times(">DONE\r\n", "a X\r\n", 17, "");
+
+	(void)s;
+	EXPECT(many, "c17 f17 b1", "<DONE NO\r\n", "c17 a1 f16 b1", "<DONE BAD\r\n", "c17 a1 f16", "<a BAD\r\n", "c17 a2 f15");
+	EXPECT(times(">DONE\r\n", "a X\r\n", 17, "h X {3}\r\n"), "c18 f18 b1 held", "<h BAD\r\n", "c18 a1 f17 b1");
+	EXPECT(">DONE\r\na X {3}\r\n", "c1 f1 b1 held", "<DONE BAD\r\n", "c1 f1 held", "<* BAD\r\n", "c1 f1");
 }
 
 static void the_tagged_line_refuses_the_literal(void **s)
@@ -626,18 +663,19 @@ static void an_answer_before_the_literal_s_end_leaves_its_bytes_to_be_followed(v
 
 /* ---- non-synchronising literals: 17-18 ---- */
 
-static void commands_that_all_servers_know_take_literals(void **s)
+static void commands_with_arguments_take_literals(void **s)
 {
 	static const char *const verbs[] = {
-		"CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "AUTHENTICATE", "LOGIN", "SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME",
-		"SUBSCRIBE", "UNSUBSCRIBE", "LIST", "LSUB", "STATUS", "APPEND", "CHECK", "CLOSE", "EXPUNGE", "SEARCH", "FETCH",
+		"AUTHENTICATE", "LOGIN", "SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME",
+		"SUBSCRIBE", "UNSUBSCRIBE", "LIST", "LSUB", "STATUS", "APPEND", "SEARCH", "FETCH",
 		"STORE", "COPY", "UID COPY", "UID FETCH", "UID STORE", "UID SEARCH", "ID", "ENABLE", "MOVE", "uid move",
+		"SORT", "THREAD", "UID SORT", "UID THREAD", "UID EXPUNGE", "GETQUOTAROOT", "SETACL", "GETMETADATA", "NOTIFY", "REPLACE",
 	};
 	char line[64];
 
 	(void)s;
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		snprintf(line, sizeof(line), ">a %s {3+}\r\na X ~{1-}\r\nx\r\n", verbs[i]);
+		snprintf(line, sizeof(line), ">a %s {3+}\r\na X ~{1+}\r\nx\r\n", verbs[i]);
 		EXPECT(line, "c1 f1", "<a BAD\r\n", "c1 a1 safe");
 	}
 }
@@ -646,11 +684,14 @@ static void in_others_they_make_opaque(void **s)
 {
 	(void)s;
 	EXPECT(">a XFOO {3+}\r\n", "c1 opaque=unsure");
-	EXPECT(">a SORT {3+}\r\n", "c1 opaque=unsure");
-	EXPECT(">a UID EXPUNGE ~{3-}\r\n", "c1 opaque=unsure");
+	EXPECT(">a NOOP {3+}\r\n", "c1 opaque=unsure");
+	EXPECT(">a EXPUNGE {3+}\r\n", "c1 opaque=unsure");
+	EXPECT(">a UNSELECT {3+}\r\n", "c1 opaque=unsure");
+	EXPECT(">a LOGIN ~{3-}\r\n", "c1 opaque=unsure");
 	EXPECT(">(a LOGIN {3+}\r\n", "opaque=unsure");
 	EXPECT(">DONE{3+}\r\n", "opaque=unsure");
-	EXPECT(">a SORT {1}\r\n", "c1 f1 held", "<+\r\n", "c1 f1", ">x {1+}\r\n", "c1 opaque=unsure");
+	EXPECT(">a FROB {1}\r\n", "c1 f1 held", "<+\r\n", "c1 f1", ">x {1+}\r\n", "c1 opaque=unsure");
+	EXPECT(">a SORT {1}\r\n", "c1 f1 held", "<+\r\n", "c1 f1", ">x {1+}\r\n", "c1 f1", ">x {1-}\r\n", "c1 opaque=unsure");
 }
 
 /* ---- opaque sessions and ends: 19-21 ---- */
@@ -695,8 +736,47 @@ static void unauthenticate_ends_the_session_before_its_line(void **s)
 	EXPECT(">a IDLE\r\nb UNAUTHENTICATE\r\n", "end");
 	EXPECT(">a IDLE\r\n", "c1 f1 I1", "<+\r\n", "c1 f1 I1 g1 idle safe", ">DONE UNAUTHENTICATE\r\n", "end");
 	EXPECT(">a IDLE\r\nb UNAUTHENTICATE {3}\r\n", "end");
-	EXPECT(">a LOGIN {3+}\r\nabc UNAUTHENTICATE\r\n", "c1 f1", ">UNAUTHENTICATE\r\na UNAUTHENTICATED\r\n", "c2 f2 b1");
+	EXPECT(">\x01x\tUNAUTHENTICATE\x1f", "end");
+	EXPECT(">a\ruid \tunauthenticate\n", "end");
+	EXPECT(">a UNAUTHENTICATE", "", ">D\r\nb \"UNAUTHENTICATE\"\r\n", "c2 f2");
 	EXPECT(">a X {3}\r\nb UNAUTHENTICATE\r\n", "c1 f1 held18", "<a BAD\r\n", "end");
+}
+
+static void elsewhere_it_is_just_a_word(void **s)
+{
+	(void)s;
+	EXPECT(">a LOGIN {3+}\r\nabc UNAUTHENTICATE\r\n", "c1 f1", ">UNAUTHENTICATE\r\na UNAUTHENTICATED\r\n", "c2 f2 b1",
+	       ">b x UNAUTHENTICATE\r\nc UID x UNAUTHENTICATE\r\n", "c4 f4 b1");
+}
+
+static void where_the_backend_lists_it_any_word_ends_the_session(void **s)
+{
+	(void)s;
+	EXPECT(">a X\r\nb SEARCH TEXT unauthenticate ", "end");
+	EXPECT(">UNAUTHENTICATE\n", "end");
+	EXPECT(">a LOGIN {3+}\r\nabc UNAUTHENTICATE\r\n", "end");
+	EXPECT(">a NOOP \"UNAUTHENTICATE\" UN AUTHENTICATE\r\nNAUTHENTICATE\r\n", "c1 f1 b1");
+}
+
+static void where_it_does_it_is_looked_for_in_literals(void **s)
+{
+	(void)s;
+	EXPECT(">a LOGIN {37+}\r\nUNAUTHENTICATE x\r\nb UNAUTHENTICATE \r", "c1 f1", ">\nxy\r\n", "end");
+	assert_int_equal(whole.passed.n, strlen("a LOGIN {37+}\r\nUNAUTHENTICATE x\r\nb UNAUTHENTICATE \r"));
+	EXPECT(">a LOGIN {14+}\r\nUNAUTHENTICATE", "c1 f1", "> x", "end");
+	EXPECT(">a LOGIN {15+}\r\nUNAUTHENTICATE ", "c1 f1", ">x\r\n", "c1 f1", "<a OK\r\n", "c1 a1 safe");
+	EXPECT(">a LOGIN {15+}\r\nUNAUTHENTICATE ", "c1 f1", ">\r", "c1 f1", ">\n", "end");
+	EXPECT(">a LOGIN {5+}\r\nUNAUT", "c1 f1", ">HENTICATE\r", "end");
+	EXPECT(">a X {16}\r\n", "c1 f1 held", "<+\r\n", "c1 f1", ">UNAUTHENTICATE\r\n", "end");
+	EXPECT(">a LOGIN {3+}\r\nx\ny {99999999999999999999}\r\n", "end");
+}
+
+static void where_it_does_it_is_looked_for_in_opaque_sessions(void **s)
+{
+	(void)s;
+	EXPECT("<* X {99999999999999999999}\r\n", "opaque=broken-size", ">a UNAUTHENTICATE x\r\nb UNAUTH", "opaque=broken-size",
+	       ">ENTICATE\t", "opaque=broken-size", ">\r\n", "end");
+	EXPECT(">a X {3}\r\nb unauthenticate\n", "c1 f1 held17", "<* X {99999999999999999999}\r\n", "end");
 }
 
 static void where_the_backend_lists_unauthenticate_the_client_makes_nothing_opaque(void **s)
@@ -717,17 +797,18 @@ static void where_the_backend_lists_unauthenticate_the_client_makes_nothing_opaq
 static void where_it_does_an_ok_to_nothing_we_know_of_ends_the_session(void **s)
 {
 	(void)s;
-	EXPECT(">a CREATE x{20+}\r\nb UNAUTHENTICATE\r\n", "c1 f1", "<a BAD\r\n", "c1 a1", "<b OK\r\n", "end");
+	EXPECT(">a CREATE x{20+}\r\nb NOOPNOOPNOOPNOOP\r\n", "c1 f1", "<a BAD\r\n", "c1 a1", "<b OK\r\n", "end");
+	EXPECT(">(a X {3}\r\n", "b1 held", "<(a OK\r\n", "end");
 	EXPECT("<a NO\r\nDONE BAD\r\n", "safe", "<* OK\r\n+ OK\r\n", "safe", "<\r\n", "safe", "<a ok [X] y\r\n", "end");
 	EXPECT(times(">", "a NOOP\r\n", 17, ""), "c17 f17", times("<", "b OK\r\n", 1, ""), "c17 a1 f16", "<b OK\r\n", "end");
 }
 
-static void where_it_does_the_server_still_may(void **s)
+static void where_it_does_compress_and_starttls_end_the_session(void **s)
 {
 	(void)s;
-	EXPECT(">a COMPRESS DEFLATE\r\n", "c1 f1", "<a OK\r\n", "c1 a1 opaque=compress", ">b X\r\n", "c1 a1 opaque=compress");
-	EXPECT(">a STARTTLS\r\n", "c1 f1", "<a OK\r\n", "c1 a1 opaque=starttls");
-	EXPECT("<* X {99999999999999999999}\r\n", "opaque=broken-size", ">b UNAUTHENTICATE\r\n", "opaque=broken-size");
+	EXPECT(">a COMPRESS DEFLATE\r\n", "c1 f1", "<a NO\r\n", "c1 a1 safe", ">b COMPRESS DEFLATE\r\n", "c2 a1 f1", "<b OK\r\n", "end");
+	EXPECT(">a STARTTLS\r\n", "c1 f1", "<a OK\r\n", "end");
+	EXPECT("<* X {99999999999999999999}\r\n", "opaque=broken-size", ">b X\r\n", "opaque=broken-size");
 }
 
 /* ---- safe points, and what else is asked: 22-23 ---- */
@@ -817,6 +898,57 @@ static void the_client_owes_what_was_invited_only(void **s)
 	stop();
 }
 
+static void where_unauthenticate_is_looked_for_no_byte_may_go_by_unseen(void **s)
+{
+	(void)s;
+	start(true);
+	client("a APPEND x {3+}\r\n", 0);
+	assert_true(tracker_literal_left(&run.t, TRACKER_CLIENT) == 0);
+	assert_true(tracker_client_owes(&run.t));
+	client("abc", 0);
+	assert_false(tracker_client_owes(&run.t));
+	server("* 1 FETCH (BODY[] {10}\r\nabc");
+	assert_true(tracker_literal_left(&run.t, TRACKER_SERVER) == 7);
+	stop();
+}
+
+/* What is sent behind the line that ends the session counts, for all of it goes to the client. */
+static void an_end_tells_whether_the_client_is_between_responses(void **s)
+{
+	static const struct { const char *client, *server; bool rests; } ends[] = {
+		{ "b IDLE\r\nc NOOP\r\n", "b NO\r\n", true },
+		{ "b IDLE\r\nc NOOP\r\n", "b NO\r\n* 1 FETCH (X {3}\r\nabc)\r\n", true },
+		{ "b IDLE\r\nc NOOP\r\n", "b NO\r\n* 1 FETCH (X {10}\r\nabc", false },
+		{ "b IDLE\r\nc NOOP\r\n", "b NO\r\n* 1 EXI", false },
+		{ "b IDLE\r\nc NOOP\r\n", "b NO\r\n* X {99999999999999999999}\r\n", false },
+		{ "b X\r\n", "c OK\r\n* X", false },
+		{ "b X\r\n", "c OK\r\n", true },
+		{ "b COMPRESS DEFLATE\r\n", "b OK\r\n", false },
+		{ "b STARTTLS\r\n", "b OK\r\n", false },
+	};
+
+	(void)s;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		start(true);
+		client(ends[i].client, 0);
+		assert_int_equal(tracker_server(&run.t, ends[i].server, strlen(ends[i].server), 0, NULL), TRACKER_END);
+		assert_int_equal(tracker_server_rests(&run.t), ends[i].rests);
+		stop();
+	}
+}
+
+static void a_logout_is_over_with_its_ok(void **s)
+{
+	(void)s;
+	start(false);
+	client("a LOGOUT\r\nb LOGOUT\r\n", 0);
+	server("* BYE\r\na NO\r\n");
+	assert_false(run.t.logged_out);
+	server("b OK\r\n");
+	assert_true(run.t.logged_out);
+	stop();
+}
+
 static void an_idle_session_holds_no_block(void **s)
 {
 	(void)s;
@@ -884,7 +1016,9 @@ int main(void)
 		LENIENT(a_tagged_line_of_no_command_means_nothing),
 		LENIENT(verbs_are_known_in_any_case),
 		LENIENT(an_idle_is_asked_granted_and_ended),
-		LENIENT(idle_with_a_literal_asks_for_nothing),
+		LENIENT(idle_with_a_literal_makes_opaque),
+		STRICT(a_verb_ends_at_a_cr),
+		LENIENT(a_verb_ends_at_a_cr),
 		LENIENT(an_idle_of_the_rest_makes_opaque),
 		LENIENT(several_idles_wait_each_for_its_plus),
 		LENIENT(whatever_follows_a_granted_idle_is_its_end),
@@ -899,6 +1033,8 @@ int main(void)
 		LENIENT(an_untagged_bad_or_bye_leaves_that_hold_alone),
 		LENIENT(a_synchronising_literal_is_held_until_its_plus),
 		LENIENT(a_line_that_counts_for_nothing_is_held_too),
+		LENIENT(the_answer_to_a_line_that_counts_for_nothing_ends_its_hold),
+		LENIENT(a_tagged_bad_pays_before_it_ends_one_of_the_rest),
 		LENIENT(the_tagged_line_refuses_the_literal),
 		LENIENT(an_untagged_bad_refuses_the_literal),
 		LENIENT(a_bad_that_was_owed_is_paid_first_where_the_command_counts),
@@ -908,20 +1044,28 @@ int main(void)
 		LENIENT(a_held_command_of_the_rest_knows_its_tagged_line),
 		LENIENT(a_plus_belongs_to_the_oldest_that_waits),
 		LENIENT(an_answer_before_the_literal_s_end_leaves_its_bytes_to_be_followed),
-		LENIENT(commands_that_all_servers_know_take_literals),
+		LENIENT(commands_with_arguments_take_literals),
+		STRICT(commands_with_arguments_take_literals),
 		LENIENT(in_others_they_make_opaque),
 		LENIENT(compress_and_starttls_that_succeed_make_opaque),
 		LENIENT(compress_among_the_rest_makes_opaque_at_once),
 		LENIENT(an_opaque_session_is_not_looked_at),
 		LENIENT(unauthenticate_ends_the_session_before_its_line),
 		STRICT(unauthenticate_ends_the_session_before_its_line),
+		LENIENT(elsewhere_it_is_just_a_word),
+		STRICT(where_the_backend_lists_it_any_word_ends_the_session),
+		STRICT(where_it_does_it_is_looked_for_in_literals),
+		STRICT(where_it_does_it_is_looked_for_in_opaque_sessions),
 		STRICT(where_the_backend_lists_unauthenticate_the_client_makes_nothing_opaque),
 		STRICT(where_it_does_an_ok_to_nothing_we_know_of_ends_the_session),
-		STRICT(where_it_does_the_server_still_may),
+		STRICT(where_it_does_compress_and_starttls_end_the_session),
 		LENIENT(a_session_is_safe_between_commands_only),
 		LENIENT(beside_an_idle_nothing_may_be_in_flight),
 		LENIENT(the_oldest_command_is_told_but_not_a_granted_idle),
 		LENIENT(the_client_owes_what_was_invited_only),
+		LENIENT(where_unauthenticate_is_looked_for_no_byte_may_go_by_unseen),
+		LENIENT(an_end_tells_whether_the_client_is_between_responses),
+		LENIENT(a_logout_is_over_with_its_ok),
 		LENIENT(an_idle_session_holds_no_block),
 		LENIENT(a_tracker_is_small),
 		LENIENT(each_way_to_be_opaque_has_a_name),
