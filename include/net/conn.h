@@ -52,7 +52,6 @@ struct conn_tls {
 };
 
 struct conn_ops {
-	const char *kind;	/* "plain", "tls" ... for the log */
 	ssize_t (*read)(struct conn *c, void *p, size_t n);
 	ssize_t (*peek)(struct conn *c, void *p, size_t n);	/* NULL: not possible */
 	ssize_t (*write)(struct conn *c, const void *p, size_t n);

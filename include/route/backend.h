@@ -88,7 +88,7 @@ struct cluster {
 struct cluster *cluster_new(void);
 void cluster_free(struct cluster **c);
 
-struct backend *cluster_add_backend(struct cluster *c, const char *name);	/* with DESIGN's defaults; no two of one name */
+struct backend *cluster_add_backend(struct cluster *c, const char *name);	/* with the settings' defaults; no two of one name */
 struct group *cluster_add_group(struct cluster *c, const char *name);		/* STORAGE_SHARD; the one of that name if there is one */
 
 /* Builds each group's list (group_name[i] is the group of backend i; NULL: "default"; a group not added yet is made) and picks

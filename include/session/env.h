@@ -38,7 +38,7 @@ struct session_listener {
 
 #define SESSION_CAPABILITIES_MAX 512	/* bytes of a list that a setting may give */
 
-/* How long each phase may take, in seconds; the defaults are DESIGN's. */
+/* How long each phase may take, in seconds; the defaults are the settings'. */
 struct session_times {
 	double tls;			/* 10: a handshake */
 	double login;			/* 60: from the greeting to a login; each failed one starts it anew */

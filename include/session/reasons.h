@@ -26,7 +26,7 @@ enum session_reason {
 	SESSION_CLIENT_SLOW_TLS,	/* handshake timed out */
 	SESSION_CLIENT_SLOW_LOGIN,	/* did not log in in time */
 	SESSION_PROXY_STRANGER,		/* not in trusted-proxies, where only those may come */
-	SESSION_PROXY_BAD,		/* its PROXY header is none */
+	SESSION_PROXY_BAD,		/* it sent no valid PROXY header */
 	SESSION_PROXY_SLOW,		/* or did not come in time */
 
 	/* too many: the first three are refused at the door, see session_is_refused */
@@ -48,7 +48,7 @@ enum session_reason {
 	SESSION_CLIENT_STALLED,		/* it took nothing of what waited for it */
 
 	/* ours */
-	SESSION_DRAINED,		/* the server stops: not logged in, or time is up */
+	SESSION_DRAINED,		/* the server stops: not logged in, at a safe point, or time is up */
 	SESSION_STOPPED,		/* at once, by a second SIGTERM */
 	SESSION_NREASONS,
 };

@@ -134,7 +134,6 @@ static void plain_half_close(struct conn *c)
 }
 
 const struct conn_ops conn_plain_ops = {
-	.kind = "plain",
 	.read = plain_read,
 	.peek = plain_peek,
 	.write = plain_write,

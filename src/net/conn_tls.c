@@ -413,7 +413,6 @@ static bool tls_start_client(struct conn *c, struct tls_client *tc)
 }
 
 static const struct conn_ops conn_tls_ops = {
-	.kind = "tls",
 	.read = tls_read,
 	.write = tls_write,
 	.can_splice = tls_can_splice,

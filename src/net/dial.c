@@ -302,7 +302,6 @@ static void dial_linger(struct conn *c, struct buf **rest)
 }
 
 static const struct conn_ops dial_ops = {
-	.kind = "dialling",
 	.read = dial_read,
 	.write = dial_write,
 	.want = dial_want,

@@ -301,7 +301,6 @@ static void fake_close(struct conn *c)
 }
 
 static const struct conn_ops fake_ops = {
-	.kind = "fake",
 	.read = fake_read,
 	.peek = fake_peek,
 	.write = fake_write,

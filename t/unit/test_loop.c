@@ -68,7 +68,7 @@ static void fake_close(struct conn *c)
 	c->ops = NULL;
 }
 
-static const struct conn_ops fake_ops = { .kind = "fake", .close = fake_close };
+static const struct conn_ops fake_ops = { .close = fake_close };
 
 static void fake_told(struct conn *c, unsigned events)
 {
