@@ -62,8 +62,8 @@ END
 	bulk_client "$mode: a slow reader and a slow backend miss nothing" "$(port imap)" "$SCRATCH/$mode.go" <<'END'
 w = bulk.connect(sys.argv[1], 'dora', small=True)
 bulk.fetch(w, 5, 2000000, piece=700)
-w.send(b'a APPEND 7 WHEN %s {30000000+}\r\n' % sys.argv[2].encode())
-data = memoryview(bulk.body(7, 30000000) + b'\r\n')
+w.send(b'a APPEND 7 WHEN %s {60000000+}\r\n' % sys.argv[2].encode())
+data = memoryview(bulk.body(7, 60000000) + b'\r\n')
 w.sock.settimeout(0.3)
 try:
 	while data:

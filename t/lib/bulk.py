@@ -122,6 +122,7 @@ class Server(imapc.Wire):
 
 	def append(self, start, *words):
 		if words[0] == 'WHEN':
+			self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)	# else the kernel may take 30 MB for us
 			imapc.wait_for_file(words[1])
 		n = int(re.match(r'{(\d+)', words[-1]).group(1))
 		if not words[-1].endswith('+}'):
