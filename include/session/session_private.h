@@ -13,6 +13,7 @@
  * backend_dialogue.c	what is said to the backend until it has let the user in
  * backend_login.c	how the login itself is put there
  * drain.c	their end, when the server stops
+ * half.c	what one side has not taken yet
  * relay.c	the bytes afterwards
  * relay_watch.c	what must not last for ever there
  * splice.c	the bytes of large literals, inside the kernel
@@ -102,7 +103,7 @@ struct session {
 	struct session_env *env;
 	const struct session_listener *listener;
 	struct session *next, *prev;
-	struct timer deadline;
+	struct timer deadline;	/* of the phase; while relaying relay_watch.c's */
 	struct reap_item reap;
 	struct login *login;	/* NULL from relaying on */
 	struct relay *relay;	/* NULL until then */
@@ -262,9 +263,13 @@ bool session_local_addr(struct session *s, struct addr *a);	/* ... as far as we 
  * detail: a phrase for the log, may be NULL. Returns the step to go to. */
 enum session_step session_login_failed(struct session *s, enum login_reason why, struct span backend_says, const char *detail);
 
+/* ---- half.c ---- */
+
 /* Writes to one side; what it does not take waits. false: more than BUF_MAX would wait, or the conn is broken. */
 bool half_write(struct half *h, const void *p, size_t n);
 bool half_flush(struct half *h);	/* what waits, then what is in the pipe. false: the conn is broken */
+bool half_drain(struct half *h);	/* the pipe, where nothing waits before it. false: the conn is broken */
+bool half_unpipe(struct half *h);	/* from the pipe to what waits. false: more than BUF_MAX */
 bool session_keep(struct session *s, struct buf **at, const char *p, size_t n);	/* behind what is there; false: more than BUF_MAX */
 
 /* ---- client_dialogue.c ---- */
@@ -319,7 +324,7 @@ struct relay {
 	bool idle, opaque;	/* and it counts us as such */
 
 	/* For relay_watch, in relay_now's milliseconds. */
-	struct {
+	struct moved {
 		uint32_t said;	/* when it last said something */
 		uint32_t took;	/* ... and took something of what waits for it, or something began to wait */
 	} client, backend;
@@ -352,8 +357,6 @@ enum spliced {
 
 /* From a side whose other is not behind. *moved: bytes. */
 enum spliced half_splice(struct half *from, size_t *moved);
-bool half_drain(struct half *h);	/* the pipe, where nothing waits before it. false: the conn is broken */
-bool half_unpipe(struct half *h);	/* from the pipe to what waits. false: more than BUF_MAX */
 
 /* ---- session_log.c ---- */
 void session_log_slow(const struct session *s, enum imap_line_verb verb, uint32_t ms);

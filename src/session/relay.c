@@ -27,24 +27,21 @@ static void lost(struct half *h)
 
 /* ---- when bytes have moved last, for relay_watch ---- */
 
-static void note_said(struct half *h)
+static struct moved *moved_of(struct half *h)
 {
 	struct relay *r = h->session->relay;
 
-	if (is_client(h))
-		r->client.said = relay_now(h->session);
-	else
-		r->backend.said = relay_now(h->session);
+	return is_client(h) ? &r->client : &r->backend;
+}
+
+static void note_said(struct half *h)
+{
+	moved_of(h)->said = relay_now(h->session);
 }
 
 static void note_took(struct half *h)
 {
-	struct relay *r = h->session->relay;
-
-	if (is_client(h))
-		r->client.took = relay_now(h->session);
-	else
-		r->backend.took = relay_now(h->session);
+	moved_of(h)->took = relay_now(h->session);
 }
 
 /* ---- ends ---- */
@@ -241,7 +238,7 @@ static void read_side(struct half *h)
 	if (n > 0) {
 		note_said(h);
 		pass_on(h, loop->scratch, (size_t)n);
-		h->other->slow = h->other->waiting;
+		h->other->slow = h->other->waiting != NULL;
 	} else if (n == 0) {
 		side_ended(h);
 	} else if (errno != EAGAIN) {
@@ -392,7 +389,7 @@ enum session_step relay_start(struct session *s)
 	struct login *l = s->login;
 
 	s->env->nrelaying++;
-	s->to->sessions++;
+	atomic_fetch_add_explicit(&s->to->sessions, 1, memory_order_relaxed);
 	s->relay = relay_new(s);
 	admission_leave(s);
 	session_log_login(s);

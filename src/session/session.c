@@ -332,68 +332,6 @@ enum session_step session_login_failed(struct session *s, enum login_reason why,
 	return STEP_PENALTY;
 }
 
-/* ---- bytes ---- */
-
-/* Until the user is in, what waited may have been the login. */
-static void give_buf(struct session *s, struct buf **b)
-{
-	struct buf_pool *pool = &s->env->loop->bufs;
-
-	if (s->login)
-		buf_give_wiped(pool, b);
-	else
-		buf_give(pool, b);
-}
-
-bool half_flush(struct half *h)
-{
-	while (h->waiting) {
-		ssize_t n = conn_write(&h->conn, h->waiting->data + h->waiting->head, buf_waiting(h->waiting));
-
-		if (n < 0)
-			return errno == EAGAIN;
-		buf_taken(h->waiting, (size_t)n);
-		if (buf_waiting(h->waiting) == 0)
-			give_buf(h->session, &h->waiting);
-		else if (n == 0)
-			return true;
-	}
-	return half_drain(h);
-}
-
-bool session_keep(struct session *s, struct buf **at, const char *p, size_t n)
-{
-	size_t all = buf_waiting(*at) + n;
-	struct buf *larger;
-
-	if (all > BUF_MAX)
-		return false;
-	if (!*at || (*at)->cap < all) {
-		larger = buf_take(&s->env->loop->bufs, all);
-		if (*at)
-			buf_append(larger, (*at)->data + (*at)->head, buf_waiting(*at));
-		give_buf(s, at);
-		*at = larger;
-	}
-	return buf_append(*at, p, n) == n;
-}
-
-bool half_write(struct half *h, const void *p, size_t n)
-{
-	ssize_t done = 0;
-
-	if (!half_unpipe(h))
-		return false;
-	if (!h->waiting)
-		done = conn_write(&h->conn, p, n);
-	if (done < 0) {
-		if (errno != EAGAIN)
-			return false;
-		done = 0;
-	}
-	return (size_t)done == n || session_keep(h->session, &h->waiting, (const char *)p + done, n - (size_t)done);
-}
-
 /* ---- life and death ---- */
 
 void session_env_init(struct session_env *env)

@@ -5,8 +5,8 @@
  *
  * A pipe is taken when there may be bytes for it and given back when it is empty; what the far side does not take stays in it, behind
  * what waits in a buffer, and the near side is not read meanwhile. Where there is no pipe, or a side cannot do it just now, the
- * bytes are copied; and so they are when splice(2) says anything else than that bytes went or that none can go now, for only reading and
- * writing tell what that means.
+ * bytes are copied. Any other answer of splice(2) than so many bytes, or none just now, is not believed: the bytes are copied, and read or
+ * write tells what was wrong.
  */
 #include <errno.h>
 
@@ -17,46 +17,9 @@
 #define SPLICE_A_TURN (512 * 1024)	/* then it is somebody else's turn */
 #define SPLICE_SHORT (16 * 1024)	/* less than one record of TLS: there was no more */
 
-_Static_assert(PIPE_BYTES <= BUF_MAX, "what is in a pipe may have to wait in a buffer");
-
 static struct net_loop *loop_of(const struct half *h)
 {
 	return h->session->env->loop;
-}
-
-bool half_unpipe(struct half *h)
-{
-	struct buf_pool *bufs = &loop_of(h)->bufs;
-	struct buf *b;
-	bool kept = true;
-
-	if (!h->pipe)
-		return true;
-	b = buf_take(bufs, h->pipe->held);
-	b->tail = (uint32_t)pipe_empty(h->pipe, b->data);
-	pipe_give(&loop_of(h)->pipes, &h->pipe);
-	if (!h->waiting) {
-		h->waiting = b;
-	} else {
-		kept = session_keep(h->session, &h->waiting, (const char *)b->data, buf_waiting(b));
-		buf_give(bufs, &b);
-	}
-	return kept;
-}
-
-bool half_drain(struct half *h)
-{
-	while (h->pipe) {
-		ssize_t n = conn_can_splice(&h->conn, CONN_WRITE) ? pipe_drain(h->pipe, &h->conn) : 0;
-
-		if (n < 0 && errno == EAGAIN)
-			return true;
-		if (n <= 0)
-			return half_unpipe(h) && half_flush(h);
-		if (h->pipe->held == 0)
-			pipe_give(&loop_of(h)->pipes, &h->pipe);
-	}
-	return true;
 }
 
 static enum tracker_side side_of(const struct half *h)
