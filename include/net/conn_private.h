@@ -76,6 +76,7 @@ void conn_tls_update(struct conn *c);			/* what is watched, after flags or wants
 /* When the handshake is done: what the kernel does is noted in the flags. */
 void conn_ktls_begin(struct conn *c);
 unsigned conn_ktls_ways(const struct conn *c);
+void conn_ktls_free_buffers(struct conn *c);		/* OpenSSL's, if nothing is in them */
 
 /* As conn_fail, with better words for what is wrong with TLS, for which errno is EPROTO. */
 #define CONN_NEW_KEYS EKEYREVOKED
@@ -92,6 +93,7 @@ void conn_ktls_rest_if_half(struct conn *c);
 void conn_ktls_stop_rest(struct conn *c);
 
 void conn_linger_start(struct conn *c, struct buf **rest);
+void conn_linger_deaf(struct conn *c);		/* nothing is left to say, and what comes cannot be read any more */
 
 static inline void conn_ready_on(struct conn *c)
 {

@@ -8,6 +8,7 @@
 #ifndef NET_KTLS_H
 #define NET_KTLS_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,8 +23,8 @@ struct ktls {
 	bool half_records;		/* a socket counts as readable when only part of a record is there */
 };
 
-/* All false where something is missing, which is not told. It waits for nothing longer than a tenth of a second, in all three seconds at
- * most. As root this loads the kernel's module. */
+/* All false where something is missing, which is not told. It waits a tenth of a second at most for each connection and each answer, and
+ * for a whole handshake of OpenSSL's six: in all less than three seconds. As root this loads the kernel's module. */
 void ktls_probe(struct ktls *k);
 
 /* "none", "send", "receive", "both" */
@@ -56,5 +57,8 @@ bool ktls_pair_open(struct ktls_pair *p);
 void ktls_pair_close(struct ktls_pair *p);	/* also after open has failed */
 
 void ktls_probe_openssl(struct ktls *k);
+
+/* poll, for so long at most in all; true: something is ready. */
+bool ktls_wait(struct pollfd *fds, size_t n, int ms);
 
 #endif

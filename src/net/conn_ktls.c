@@ -6,12 +6,14 @@
  *   first call's address later, whatever is in that memory then (it has no copy; openssl issue 21202). We write from the scratch first.
  * - A control record is no bytes: recv says EIO, splice EINVAL, until OpenSSL has taken it. But EINVAL is said of garbage, too, once, and
  *   nothing more is heard then: so after a splice that failed a read that finds nothing means a broken stream (CONN_SPLICE_ODD).
- * - Some kernels call a socket readable when only part of a record is there: then it is not watched for a while, 5 to 200 ms.
+ * - A socket may count as readable when only part of a record is there (some kernels: always; all of them: once we have sent our FIN): then
+ *   it is not watched for a while, 5 to 200 ms.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -51,14 +53,20 @@ static void rested(struct timer *t)
 		conn_tls_update(c);
 }
 
+/* Asked each time, for it depends on more than the kernel. Where it waits for the whole record a rest would only cost time. */
+static bool half_wakes(const struct conn *c)
+{
+	struct pollfd readable = { .fd = c->io.fd, .events = POLLIN };
+	int n = 0;
+
+	return ioctl(c->io.fd, FIONREAD, &n) == 0 && n > 0 && poll(&readable, 1, 0) == 1;
+}
+
 void conn_ktls_rest_if_half(struct conn *c)
 {
 	struct conn_tls_more *m;
-	int n = 0;
 
-	if (!c->loop->ktls.half_records || !BIO_get_ktls_recv(SSL_get_rbio(c->ssl)))
-		return;
-	if (ioctl(c->io.fd, FIONREAD, &n) < 0 || n <= 0)
+	if (c->flags & CONN_RESTING || !BIO_get_ktls_recv(SSL_get_rbio(c->ssl)) || !half_wakes(c))
 		return;
 	m = conn_tls_more(c);
 	m->seconds = m->seconds * 2 < REST_FIRST ? REST_FIRST : m->seconds * 2 > REST_MOST ? REST_MOST : m->seconds * 2;
@@ -86,7 +94,14 @@ void conn_ktls_begin(struct conn *c)
 	if (BIO_get_ktls_recv(SSL_get_rbio(c->ssl)))
 		c->flags |= CONN_KERNEL_OPENS;
 	if (c->flags & (CONN_KERNEL_SEALS | CONN_KERNEL_OPENS))
-		SSL_free_buffers(c->ssl);	/* nobody reads with OpenSSL, after which it would free them itself */
+		conn_ktls_free_buffers(c);	/* nobody reads with OpenSSL, after which it would free them itself */
+}
+
+/* Old versions of OpenSSL free them even while bytes are in them (CVE-2024-4741). */
+void conn_ktls_free_buffers(struct conn *c)
+{
+	if (!SSL_has_pending(c->ssl))
+		SSL_free_buffers(c->ssl);
 }
 
 unsigned conn_ktls_ways(const struct conn *c)
@@ -175,16 +190,24 @@ ssize_t conn_ktls_read(struct conn *c, void *p, size_t n)
 	return got;
 }
 
+/* What is wrong with what came is told to whoever asks first, also to one who writes. */
+static int write_failed(struct conn *c, int errnum)
+{
+	if (errnum == EINVAL || errnum == EBADMSG || errnum == EMSGSIZE) {
+		broke(c, errnum);
+		return conn_ktls_fail(c, errnum);
+	}
+	/* what the far side said before it left can still be read */
+	c->flags |= CONN_WRITE_BROKEN;
+	c->error = (uint8_t)errnum;
+	return conn_fail(c, errnum);
+}
+
 ssize_t conn_ktls_write(struct conn *c, const void *p, size_t n)
 {
 	ssize_t put = send(c->io.fd, p, n, MSG_NOSIGNAL);
 
-	if (put >= 0 || errno == EAGAIN)
-		return put;
-	/* what the far side said before it left can still be read */
-	c->flags |= CONN_WRITE_BROKEN;
-	c->error = (uint8_t)errno;
-	return conn_fail(c, errno);
+	return put >= 0 || errno == EAGAIN ? put : write_failed(c, errno);
 }
 
 /* OpenSSL must be out of the way: it holds nothing that came before, and nothing of it is on its way out. */
@@ -228,7 +251,7 @@ static ssize_t splice_in(struct conn *c, int pipe, size_t n)
 	if (put < (ssize_t)n && (put > 0 || why == EAGAIN))
 		setsockopt(c->io.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	errno = why;
-	return put;
+	return put >= 0 || why == EAGAIN ? put : write_failed(c, why);
 }
 
 ssize_t conn_ktls_splice(struct conn *c, unsigned way, int pipe, size_t n)

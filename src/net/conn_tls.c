@@ -279,7 +279,7 @@ static ssize_t read_kernel(struct conn *c, void *p, size_t n)
 		got = read_records(c, p, n);
 		why = errno;
 		if (!(c->flags & BROKEN))
-			SSL_free_buffers(c->ssl);
+			conn_ktls_free_buffers(c);
 	} else {
 		conn_tls_update(c);
 	}
@@ -384,18 +384,25 @@ static void tls_close(struct conn *c)
 	conn_shut(c);
 }
 
-/* Where nothing can be sealed any more, what lingers is the descriptor: so that at least OpenSSL's alert arrives. */
+/* Where nothing can be sealed any more, what lingers is the descriptor: so that at least the alert arrives. If the kernel opens what comes
+ * there, it may be readable for ever and yet say nothing. */
 static void tls_linger(struct conn *c, struct buf **rest)
 {
+	bool deaf = false;
+
 	conn_ktls_stop_rest(c);		/* the conn moves; the next read that finds half a record starts it anew */
 	if (c->state != CONN_TLS_OPEN || c->flags & BROKEN) {
+		deaf = BIO_get_ktls_recv(SSL_get_rbio(c->ssl));
 		drop_ssl(c);
 		c->wants = 0;
 		conn_become_plain(c);
 		if (rest)
 			buf_give(&c->loop->bufs, rest);
 	}
-	conn_linger_start(c, rest);
+	if (deaf)
+		conn_linger_deaf(c);
+	else
+		conn_linger_start(c, rest);
 }
 
 static bool tls_start_server(struct conn *c, struct tls_server *ts)
@@ -438,6 +445,8 @@ static bool become_tls(struct conn *c, SSL *ssl)
 	}
 	if (ktls_in_openssl(&c->loop->ktls))
 		SSL_set_options(ssl, SSL_OP_ENABLE_KTLS);
+	else
+		SSL_clear_options(ssl, SSL_OP_ENABLE_KTLS);	/* OpenSSL's own configuration may have set it */
 	c->ssl = ssl;
 	c->ops = &conn_tls_ops;
 	c->state = CONN_TLS_SECURING;

@@ -3,6 +3,7 @@
  */
 #include "net/ktls.h"
 
+#include <errno.h>
 #include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,9 +15,23 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define WAIT_MS 100	/* for bytes that loopback delivers at once */
+
+/* Signals do not cut it short, nor make it longer. */
+bool ktls_wait(struct pollfd *fds, size_t n, int ms)
+{
+	double until = clock_monotonic() + ms / 1e3, left = ms / 1e3;
+	int ready;
+
+	do {
+		ready = poll(fds, n, (int)(left * 1e3));
+		left = until - clock_monotonic();
+	} while (ready < 0 && errno == EINTR && left > 0);
+	return ready > 0;
+}
 
 static const char said[] = "* OK sealed by the kernel";
 
@@ -54,7 +69,7 @@ static bool connect_both(struct ktls_pair *p, int listener, const struct sockadd
 	if (p->fd[0] < 0)
 		return false;
 	connect(p->fd[0], (const struct sockaddr *)sin, sizeof(*sin));	/* under way, or done: accept tells */
-	if (poll(&incoming, 1, WAIT_MS) != 1)
+	if (!ktls_wait(&incoming, 1, WAIT_MS))
 		return false;
 	p->fd[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	return p->fd[1] >= 0 && are_ends_of_one(p);
@@ -124,7 +139,7 @@ static ssize_t receive(int fd, void *p, size_t n)
 {
 	struct pollfd readable = { .fd = fd, .events = POLLIN };
 
-	return poll(&readable, 1, WAIT_MS) == 1 ? recv(fd, p, n, 0) : -1;
+	return ktls_wait(&readable, 1, WAIT_MS) ? recv(fd, p, n, 0) : -1;
 }
 
 /* Does what went in at one end come out at the other: as it was, or, where that end has no keys, as a record? */
@@ -160,14 +175,15 @@ static unsigned probe_cipher(unsigned version, size_t cipher)
 static bool has_bytes(int fd)
 {
 	const struct timespec ms = { .tv_nsec = 1000000 };
+	double until = clock_monotonic() + WAIT_MS / 1e3;
 	int n = 0;
 
-	for (int i = 0; i < WAIT_MS; i++) {
-		if (ioctl(fd, FIONREAD, &n) == 0 && n > 0)
-			return true;
+	while (ioctl(fd, FIONREAD, &n) < 0 || n <= 0) {
+		if (clock_monotonic() >= until)
+			return false;
 		nanosleep(&ms, NULL);
 	}
-	return false;
+	return true;
 }
 
 static bool half_is_readable(const struct ktls_pair *p)
@@ -175,7 +191,7 @@ static bool half_is_readable(const struct ktls_pair *p)
 	static const unsigned char head[] = { 23, 3, 3, 0, 100 };
 	struct pollfd readable = { .fd = p->fd[1], .events = POLLIN };
 
-	return send(p->fd[0], head, sizeof(head), MSG_NOSIGNAL) == sizeof(head) && has_bytes(p->fd[1]) && poll(&readable, 1, 0) == 1;
+	return send(p->fd[0], head, sizeof(head), MSG_NOSIGNAL) == sizeof(head) && has_bytes(p->fd[1]) && ktls_wait(&readable, 1, 0);
 }
 
 static bool probe_half_records(void)

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 
 #define ROUNDS_MAX 20		/* a handshake takes three or four */
-#define WAIT_MS 40
+#define WAIT_MS 30
 
 struct shaking {
 	SSL *ssl;
@@ -79,7 +79,7 @@ static bool shake(struct shaking *ends, const struct ktls_pair *p)
 			return false;
 		if (ends[0].done && ends[1].done)
 			return true;
-		poll(fds, ARRAY_LEN(fds), WAIT_MS);
+		ktls_wait(fds, ARRAY_LEN(fds), WAIT_MS);
 	}
 	return false;
 }

@@ -144,3 +144,14 @@ void conn_linger_start(struct conn *c, struct buf **rest)
 	else
 		conn_want(&l->conn, CONN_READ | (l->said_all ? 0 : CONN_WRITE));
 }
+
+/* FIN, then LINGER_SECONDS for what was said last: the close that follows may reset. */
+void conn_linger_deaf(struct conn *c)
+{
+	bool crowded = c->loop->lingering >= LINGER_MAX;
+	struct conn_linger *l = linger_new(c, NULL);
+
+	say_rest(l);
+	if (crowded)
+		linger_end(l);
+}

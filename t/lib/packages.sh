@@ -13,7 +13,7 @@ packages_for()
 	test)	echo "$(packages_for demo)" redis-server redis-tools mandoc mutt isync fetchmail ;;
 	bench)	echo "$(packages_for build)" openssl python3 util-linux redis-server dovecot-core dovecot-imapd haproxy nginx libnginx-mod-mail ;;
 	vm)	echo "$(packages_for build)" openssl python3 util-linux qemu-system-x86 xz-utils ;;
-	ci)	echo "$(packages_for test)" "$(packages_for vm)" clang libclang-rt-14-dev ;;
+	ci)	echo "$(packages_for test)" clang libclang-rt-14-dev ;;
 	*)	return 1 ;;
 	esac
 }

@@ -8,12 +8,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <openssl/core_names.h>
 #include <openssl/kdf.h>
 
@@ -60,6 +62,47 @@ static void the_probe_leaves_no_descriptor_open(void **s)
 	after = dup(0);
 	assert_int_equal(after, before);
 	close(after);
+}
+
+static void note_nothing(int signal)
+{
+	(void)signal;
+}
+
+static void a_wait_is_neither_cut_short_nor_made_longer_by_signals(void **s)
+{
+	const struct sigaction noted = { .sa_handler = note_nothing };
+	const struct itimerval often = { { 0, 10000 }, { 0, 10000 } }, never = { { 0, 0 }, { 0, 0 } };
+	struct pollfd silent = { .events = POLLIN };
+	struct ktls_pair p;
+	double began, took;
+	bool ready;
+
+	(void)s;
+	assert_true(ktls_pair_open(&p));
+	silent.fd = p.fd[0];
+	sigaction(SIGALRM, &noted, NULL);
+	began = clock_monotonic();
+	setitimer(ITIMER_REAL, &often, NULL);
+	ready = ktls_wait(&silent, 1, 200);
+	setitimer(ITIMER_REAL, &never, NULL);
+	took = clock_monotonic() - began;
+	assert_false(ready);
+	assert_true(took > 0.15);
+	assert_true(took < PATIENCE);
+	assert_int_equal(send(p.fd[1], "x", 1, MSG_NOSIGNAL), 1);
+	assert_true(ktls_wait(&silent, 1, 1000));
+	ktls_pair_close(&p);
+}
+
+/* t/vm says so. */
+static void where_kernel_tls_must_be_it_is(void **s)
+{
+	const char *wish = getenv("KERNEL_TLS");
+
+	(void)s;
+	if (wish && strcmp(wish, "must") == 0)
+		assert_true(ktls_in_openssl(&there));
 }
 
 static void ways_and_ciphers_have_words(void **s)
@@ -153,6 +196,34 @@ static void what_the_settings_forbid_stays_in_user_space(void **s)
 		expect_kernel(&a, 0);
 		expect_kernel(&b, 0);
 		expect_bytes_both_ways(&a, &b);
+		end_fini(&a);
+		end_fini(&b);
+	}
+}
+
+static void allow_in_openssl(struct end *e, bool allowed)
+{
+	SSL_CTX *ctx = SSL_get_SSL_CTX(e->c.ssl);
+
+	if (allowed)
+		SSL_CTX_set_options(ctx, SSL_OP_ENABLE_KTLS);
+	else
+		SSL_CTX_clear_options(ctx, SSL_OP_ENABLE_KTLS);
+}
+
+static void nor_can_openssl_s_own_configuration_allow_it(void **s)
+{
+	struct end a, b;
+
+	(void)s;
+	for (int round = 0; round < 2; round++) {
+		version_pair(&a, &b, TLS1_2_VERSION, &nothing_there, &nothing_there);
+		assert_false(SSL_get_options(a.c.ssl) & SSL_OP_ENABLE_KTLS);
+		assert_false(SSL_get_options(b.c.ssl) & SSL_OP_ENABLE_KTLS);
+		expect_kernel(&a, 0);
+		expect_kernel(&b, 0);
+		allow_in_openssl(&a, round == 0);
+		allow_in_openssl(&b, round == 0);
 		end_fini(&a);
 		end_fini(&b);
 	}
@@ -514,6 +585,30 @@ static void a_record_without_end_is_told_as_such(void **s)
 	}
 }
 
+/* Nobody reads: it is the kernel's answer to a write that tells. */
+static void garbage_is_told_to_one_who_writes(void **s)
+{
+	static const char garbage[] = "\x17nn\0\x20 and a few bytes that are no record of any kind";
+	struct sealed_peer p;
+
+	(void)s;
+	for (int spliced = 0; spliced < 2; spliced++) {
+		struct pollfd told = { 0 };
+
+		sealed_peer(&p, spliced);
+		conn_want(&p.end.c, 0);
+		assert_int_equal(send(p.raw.fd, garbage, sizeof(garbage), MSG_NOSIGNAL), sizeof(garbage));
+		told.fd = p.end.c.io.fd;
+		TURN_UNTIL(poll(&told, 1, 0) == 1 && told.revents & POLLERR);
+		p.end.out = (const unsigned char *)"an answer";
+		p.end.nout = strlen("an answer");
+		conn_want(&p.end.c, CONN_WRITE);
+		expect_broken(&p, "the far side does not speak TLS", "tlsv1 alert protocol version");
+		assert_int_equal(p.end.sent, 0);
+		sealed_peer_fini(&p);
+	}
+}
+
 /* ---- with kernel TLS: half a record ---- */
 
 static double cpu_seconds(void)
@@ -564,6 +659,75 @@ static void half_a_record_spins_nobody(void **s)
 		say_data(&p, ", again");
 		TURN_UNTIL(p.end.nin == strlen("hello there, again"));
 		assert_int_equal(p.end.c.flags & (CONN_RESTING | CONN_HAS_RESTED), 0);
+		sealed_peer_fini(&p);
+	}
+}
+
+/* A second of the loop, in which the processor has better things to do. */
+static void expect_no_spinning(void)
+{
+	double cpu = cpu_seconds();
+
+	turn_for(1.0);
+	assert_true(cpu_seconds() - cpu < 0.5);
+}
+
+/* After our FIN every kernel calls the socket readable. */
+static void nor_does_it_when_we_have_said_all(void **s)
+{
+	const unsigned char *rest;
+	unsigned char record[128];
+	struct sealed_peer p;
+	double seconds;
+	size_t n;
+
+	(void)s;
+	for (int spliced = 0; spliced < 2; spliced++) {
+		unsigned calls;
+
+		sealed_peer(&p, spliced);
+		conn_half_close(&p.end.c);
+		TURN_UNTIL(raw_hears_close_notify(&p.raw));
+		n = say_one_and_a_bit(&p, record, &rest);
+		TURN_UNTIL(p.end.c.flags & CONN_RESTING);
+		seconds = conn_tls_more(&p.end.c)->seconds;
+		assert_int_equal(conn_read(&p.end.c, loop.scratch, 10), -1);
+		assert_int_equal(errno, EAGAIN);
+		assert_true(conn_tls_more(&p.end.c)->seconds <= seconds);	/* who rests rests */
+		turn_for(0.3);
+		calls = p.end.calls;
+		expect_no_spinning();
+		assert_true(p.end.calls - calls <= 8);
+		assert_int_equal(send(p.raw.fd, rest, n, MSG_NOSIGNAL), n);
+		TURN_UNTIL(p.end.nin == strlen("hello there") || p.end.error);
+		assert_true(has(&p.end, "hello there"));
+		sealed_peer_fini(&p);
+	}
+}
+
+/* Then recv finds nothing for ever, and the socket stays readable. */
+static void a_broken_conn_that_lingers_spins_nobody(void **s)
+{
+	static const char garbage[] = "\x17nn\0\x20 and a few bytes that are no record of any kind";
+	struct sealed_peer p;
+
+	(void)s;
+	for (int spliced = 0; spliced < 2; spliced++) {
+		const char *reason;
+		char bytes[64];
+
+		sealed_peer(&p, spliced);
+		assert_int_equal(send(p.raw.fd, garbage, sizeof(garbage), MSG_NOSIGNAL), sizeof(garbage));
+		TURN_UNTIL(p.end.error);
+		conn_linger(&p.end.c, NULL);
+		assert_int_equal(loop.lingering, 1);
+		expect_no_spinning();
+		raw_pump(&p.raw);
+		ERR_clear_error();
+		assert_true(SSL_read(p.raw.ssl, bytes, sizeof(bytes)) <= 0);
+		reason = ERR_reason_error_string(ERR_get_error());
+		assert_string_equal(reason ? reason : "no alert", "tlsv1 alert protocol version");
+		TURN_UNTIL(loop.lingering == 0);
 		sealed_peer_fini(&p);
 	}
 }
@@ -625,7 +789,7 @@ static void a_conn_may_be_closed_or_linger_while_it_rests(void **s)
 			conn_linger(&p.end.c, NULL);
 		else
 			conn_close(&p.end.c);
-		turn_for(0.3);
+		expect_no_spinning();
 		if (lingers)
 			TURN_UNTIL(raw_hears_close_notify(&p.raw));
 		close(p.raw.fd);
@@ -711,8 +875,11 @@ int main(void)
 		cmocka_unit_test(openssl_leaves_to_the_kernel_only_what_it_can),
 		cmocka_unit_test(where_a_connection_cannot_be_given_to_tls_nothing_is_found),
 		cmocka_unit_test(the_probe_leaves_no_descriptor_open),
+		cmocka_unit_test(a_wait_is_neither_cut_short_nor_made_longer_by_signals),
+		cmocka_unit_test(where_kernel_tls_must_be_it_is),
 		cmocka_unit_test(ways_and_ciphers_have_words),
 		cmocka_unit_test(what_the_settings_forbid_stays_in_user_space),
+		cmocka_unit_test(nor_can_openssl_s_own_configuration_allow_it),
 		cmocka_unit_test(a_kernel_that_refuses_after_all_changes_nothing),
 
 		/* with kernel TLS only */
@@ -726,14 +893,17 @@ int main(void)
 		cmocka_unit_test(garbage_is_told_as_such),
 		cmocka_unit_test(a_spoilt_record_is_told_as_such),
 		cmocka_unit_test(a_record_without_end_is_told_as_such),
+		cmocka_unit_test(garbage_is_told_to_one_who_writes),
 		cmocka_unit_test(half_a_record_spins_nobody),
+		cmocka_unit_test(nor_does_it_when_we_have_said_all),
+		cmocka_unit_test(a_broken_conn_that_lingers_spins_nobody),
 		cmocka_unit_test(half_of_the_last_handshake_record_spins_nobody),
 		cmocka_unit_test(a_conn_may_be_closed_or_linger_while_it_rests),
 		cmocka_unit_test(new_keys_that_need_no_answer_are_taken_where_openssl_opens),
 		cmocka_unit_test(new_keys_that_the_kernel_cannot_have_end_the_stream_cleanly),
 		cmocka_unit_test(nothing_of_openssl_s_buffers_stays),
 	};
-	size_t everywhere = 6;
+	size_t everywhere = 9;
 
 	signal(SIGPIPE, SIG_IGN);
 	ktls_probe(&there);
