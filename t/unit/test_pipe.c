@@ -133,6 +133,22 @@ static void only_a_few_are_kept(void **s)
 	assert_int_equal(loop.pipes.spares, PIPES_SPARE);
 }
 
+static void once_more_than_half_are_in_use_they_are_not_plenty(void **s)
+{
+	struct pipe *pipes[3];
+
+	(void)s;
+	loop.pipes.max = 4;
+	for (size_t i = 0; i < ARRAY_LEN(pipes); i++) {
+		assert_true(pipes_are_plenty(&loop.pipes));
+		pipes[i] = pipe_take(&loop.pipes);
+	}
+	assert_false(pipes_are_plenty(&loop.pipes));
+	for (size_t i = 0; i < ARRAY_LEN(pipes); i++)
+		pipe_give(&loop.pipes, &pipes[i]);
+	assert_true(pipes_are_plenty(&loop.pipes));
+}
+
 static void with_a_bound_of_nothing_nobody_gets_one(void **s)
 {
 	(void)s;
@@ -424,6 +440,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_pipe_that_holds_bytes_is_closed, loop_up, loop_down),
 		cmocka_unit_test_setup_teardown(there_are_no_more_than_the_bound, loop_up, loop_down),
 		cmocka_unit_test_setup_teardown(only_a_few_are_kept, loop_up, loop_down),
+		cmocka_unit_test_setup_teardown(once_more_than_half_are_in_use_they_are_not_plenty, loop_up, loop_down),
 		cmocka_unit_test_setup_teardown(with_a_bound_of_nothing_nobody_gets_one, loop_up, loop_down),
 		cmocka_unit_test_setup_teardown(where_the_kernel_gives_no_pipe_there_is_none, loop_up, loop_down),
 		cmocka_unit_test_setup_teardown(megabytes_go_through_unharmed, loop_up, loop_down),
